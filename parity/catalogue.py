@@ -1,0 +1,213 @@
+"""Scenarios read from YAML files: templates expanded, every mistake named with file and line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from parity.scenario import Json, Model, Scenario, Tier
+from proxies import yamlfile
+
+BUILT_IN = Path(__file__).parent / "scenarios"
+
+
+class CatalogueError(Exception):
+    """The scenarios can't be used; `problems` holds one sentence each, with file and line."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Cases(Model):
+    """The one key that a template has beyond a scenario's."""
+
+    cases: dict[str, dict[str, Json]] = Field(
+        min_length=1, description="case name -> values for the `$name` placeholders"
+    )
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Scenarios in the order of their ids, and where each came from."""
+
+    scenarios: tuple[Scenario, ...]
+    sources: Mapping[str, Path]
+
+    @classmethod
+    def load(cls, paths: Iterable[Path] = (BUILT_IN,)) -> Catalogue:
+        """Read every `*.yaml` below `paths` (folders or files). Raises `CatalogueError`."""
+        problems: list[str] = []
+        found: dict[str, tuple[Scenario, Path]] = {}
+        for file in _files(paths, problems):
+            try:
+                scenarios = list(read_file(file))
+            except CatalogueError as error:
+                problems += error.problems
+                continue
+            for scenario in scenarios:
+                if scenario.id in found:
+                    problems.append(f"{file}: id {scenario.id!r} is taken by {found[scenario.id][1]}")
+                found[scenario.id] = (scenario, file)
+        if problems:
+            raise CatalogueError(problems)
+        ordered = sorted(found)
+        return cls(tuple(found[i][0] for i in ordered), {i: found[i][1] for i in ordered})
+
+    def __iter__(self) -> Iterator[Scenario]:
+        return iter(self.scenarios)
+
+    def __len__(self) -> int:
+        return len(self.scenarios)
+
+    def __getitem__(self, scenario_id: str) -> Scenario:
+        return self._by_id[scenario_id]
+
+    @cached_property
+    def _by_id(self) -> dict[str, Scenario]:
+        return {scenario.id: scenario for scenario in self.scenarios}
+
+    def select(self, ids: Iterable[str]) -> Catalogue:
+        """The scenarios of these ids alone."""
+        wanted = set(ids)
+        return Catalogue(
+            tuple(s for s in self.scenarios if s.id in wanted),
+            {i: path for i, path in self.sources.items() if i in wanted},
+        )
+
+    def for_tier(self, tier: Tier) -> Catalogue:
+        """The scenarios that say they can be played in `tier`."""
+        return self.select(s.id for s in self.scenarios if tier in s.tiers)
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 over the content of all scenarios, whatever the files look like or are called."""
+        return hashlib.sha256("\n".join(fingerprint(s) for s in self.scenarios).encode()).hexdigest()
+
+
+def fingerprint(scenario: Scenario) -> str:
+    """sha256 of one scenario's content; an optional field in `ADDED` counts only where it is used."""
+    dumped = scenario.model_dump(mode="json", by_alias=True)
+    return hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a scenario file: one scenario, or a template with `cases`."""
+    schema = TypeAdapter(Scenario).json_schema(by_alias=True)
+    schema = _or_placeholder(schema)
+    schema["properties"]["cases"] = Cases.model_json_schema()["properties"]["cases"]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Scenario file"}
+
+
+PLACEHOLDER = {"type": "string", "pattern": r"^\$(\w+|\{\w+\})$"}
+
+
+def _or_placeholder(schema: Any) -> Any:
+    """The schema of a template: wherever a value is due that isn't free text, `$name` may stand for it."""
+    done: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in ("properties", "$defs"):
+            done[key] = {name: _or_placeholder(inner) for name, inner in value.items()}
+        elif key in ("items", "additionalProperties") and isinstance(value, dict):
+            done[key] = _or_placeholder(value)
+        elif key in ("anyOf", "oneOf"):
+            done[key] = [*map(_or_placeholder, value), PLACEHOLDER]
+        else:
+            done[key] = value
+    free_text = done.get("type") == "string" and not done.keys() & {"const", "enum", "pattern"}
+    typed = "type" in done or "$ref" in done
+    return done if free_text or not typed or "properties" in done else _either(done)
+
+
+def _either(schema: dict[str, Any]) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        key: schema.pop(key) for key in ("title", "description", "default") if key in schema
+    }
+    return {**about, "anyOf": [schema, PLACEHOLDER]}
+
+
+def _files(paths: Iterable[Path], problems: list[str]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            files = sorted(p for suffix in ("*.yaml", "*.yml") for p in path.rglob(suffix))
+            if not files:
+                problems.append(f"{path}: holds no *.yaml file; a scenario folder needs at least one")
+            yield from files
+        elif path.is_file():
+            yield path
+        else:
+            problems.append(f"{path}: no such file or folder")
+
+
+def read_file(path: Path) -> tuple[Scenario, ...]:
+    """The scenario of one file, or one scenario a case. Raises `CatalogueError`."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise CatalogueError([str(error)]) from None
+    return _read_file(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=4096)  # a run asks for each file several times, and finding lines in YAML is slow
+def _read_file(path: Path, _mtime_ns: int, _size: int) -> tuple[Scenario, ...]:
+    return tuple(_scenarios(path))
+
+
+def _scenarios(path: Path) -> Iterator[Scenario]:
+    try:
+        file = yamlfile.load(path)
+    except (yamlfile.YamlError, OSError) as error:
+        raise CatalogueError([str(error)]) from None
+    if not isinstance(file.data, dict):
+        raise CatalogueError([f"{path}:1: a scenario file holds a mapping with id, title, client, expect"])
+    document = dict(file.data)
+    base_id = document.get("id")
+    try:
+        cases = Cases(cases=document.pop("cases")).cases if "cases" in document else {"": {}}
+    except ValidationError as error:
+        raise CatalogueError(yamlfile.explain(error, file)) from None
+    for case, values in cases.items():
+        full_id = f"{base_id}[{case}]" if case else base_id
+        try:
+            filled = _fill(document, {**values, "model": full_id})
+        except _UnfilledError as error:
+            where = f" (case {case!r})" if case else ""
+            raise CatalogueError([f"{file.where(error.loc)}: {error}{where}"]) from None
+        try:
+            yield Scenario.model_validate({**filled, "id": full_id})
+        except ValidationError as error:
+            raise CatalogueError(yamlfile.explain(error, file)) from None
+
+
+class _UnfilledError(Exception):
+    def __init__(self, message: str, loc: tuple[Any, ...]) -> None:
+        super().__init__(message)
+        self.loc = loc
+
+
+def _fill(value: Any, values: Mapping[str, Any], loc: tuple[Any, ...] = ()) -> Any:
+    """Replace `$name`: a string that is nothing else takes the value with its type, others its text."""
+    if isinstance(value, dict):
+        return {_fill(k, values, (*loc, k)): _fill(v, values, (*loc, k)) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_fill(item, values, (*loc, index)) for index, item in enumerate(value)]
+    if not isinstance(value, str) or "$" not in value:
+        return value
+    try:
+        whole = Template.pattern.fullmatch(value)
+        if whole and (name := whole["named"] or whole["braced"]):
+            return values[name]
+        return Template(value).substitute(values)
+    except KeyError as error:
+        has = ", ".join(sorted(values))
+        raise _UnfilledError(f"${error.args[0]} is no value of the case; it has {has}", loc) from None
+    except ValueError as error:
+        raise _UnfilledError(f"{error}; write $$ for a dollar sign", loc) from None

@@ -1,0 +1,93 @@
+"""What the commands of `parity` share: options, the catalogue, errors that a user can mend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import click
+
+from parity import catalogue as catalogues
+from parity import ledger as ledgers
+from parity import matrix
+from parity import recording as recordings
+from parity.catalogue import Catalogue
+from parity.observation_file import ObservationFileError
+from parity.scenario import TIERS, Scenario
+from parity.selection import SelectionError
+
+EXPECTED = (
+    catalogues.CatalogueError,
+    ledgers.LedgerError,
+    matrix.MatrixError,
+    ObservationFileError,
+    recordings.RecordingError,
+    SelectionError,
+)
+
+
+class Group(click.Group):
+    """Errors that a user can mend are one message and exit code 2, never a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EXPECTED as error:
+            raise Unusable(str(error)) from None
+
+
+class Unusable(click.ClickException):
+    """A mistake in what was asked for, or something that is missing here."""
+
+    exit_code = 2
+
+
+scenarios_option = click.option(
+    "--scenarios",
+    "paths",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="Scenario files or folders instead of the built-in catalogue (repeatable).",
+)
+tier_option = click.option(
+    "--tier",
+    type=click.Choice(TIERS),
+    default="mocked",
+    show_default=True,
+    help="mocked: in this process, no sockets. live: real LiteLLM, stub provider on loopback.",
+)
+ledger_option = click.option(
+    "--ledger",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=ledgers.BUILT_IN,
+    help="The known divergences; the built-in ones unless given.",
+)
+expression_option = click.option(
+    "-k", "expression", default="", help="Only cells whose name matches, as in pytest -k."
+)
+
+
+def _workers(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if not value.isdecimal() and value != "auto":
+        raise click.BadParameter(f"{value!r} is neither a number nor auto")
+    return value
+
+
+workers_option = click.option(
+    "-n", "workers", default="0", callback=_workers, help="Worker processes: a number, or auto."
+)
+
+
+def load(paths: Sequence[Path]) -> Catalogue:
+    return Catalogue.load(paths or (catalogues.BUILT_IN,))
+
+
+def one(loaded: Catalogue, scenario_id: str) -> Scenario:
+    ids = [scenario.id for scenario in loaded]
+    if scenario_id in ids:
+        return loaded[scenario_id]
+    near = [i for i in ids if scenario_id in i] or get_close_matches(scenario_id, ids)
+    hint = f"did you mean {', '.join(near[:6])}?" if near else "`parity list` shows all"
+    raise Unusable(f"no scenario {scenario_id!r}; {hint}")

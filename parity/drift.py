@@ -1,0 +1,57 @@
+"""What changed between two recordings of one scenario, made-up ids and times aside."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from parity.jsondiff import canonical, changes
+from parity.jsonpath import to_path
+from parity.normalise import mask_json
+from parity.recording import Recording
+
+DATA = re.compile(r"data: ?(.*)")
+
+
+def compare(recorded: Recording | None, now: Recording) -> list[str]:
+    """One line a drift: scenario, path, recorded, now. Empty when the two agree exactly."""
+    if recorded is None:
+        return [f"{now.scenario}: new, {len(now.process)} call(s) to the process, {len(now.sdk)} to the SDK"]
+    lines = []
+    if recorded.fingerprint != now.fingerprint:
+        lines.append(f"{now.scenario}: the scenario was changed since it was recorded")
+    for parts, before, after in changes(_comparable(recorded), _comparable(now)):
+        lines.append(f"{now.scenario}: {to_path(parts)}: recorded {_short(before)}, now {_short(after)}")
+    return lines
+
+
+def _comparable(recording: Recording) -> Any:
+    """The calls and answers, with the JSON inside texts and frames opened up."""
+    data = recording.model_dump(mode="json", include={"process", "sdk", "litellm"})
+    for made in (*data["process"], *data["sdk"]):
+        answer = made["answer"]
+        if answer is None:
+            continue
+        if answer.get("text") is not None:
+            answer["text"] = _opened(answer["text"])
+        if answer["frames"] is not None:
+            answer["frames"] = [[_line(line) for line in frame.split("\n")] for frame in answer["frames"]]
+    return mask_json(data)
+
+
+def _line(line: str) -> Any:
+    found = DATA.fullmatch(line)
+    return _opened(found[1]) if found else line
+
+
+def _opened(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _short(value: Any) -> str:
+    text = canonical(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -1,0 +1,190 @@
+"""The ledger of known divergences: which differences and violations are allowed, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from parity.contract import Violation
+from parity.diff import Difference
+from parity.jsondiff import ABSENT, canonical, same
+from parity.jsonpath import from_path, to_path
+from parity.scenario import TIERS, Scenario, Tier
+from proxies import yamlfile
+
+BUILT_IN = Path(__file__).parent / "divergences.yaml"
+
+
+class LedgerError(Exception):
+    """The ledger can't be used; `problems` holds one sentence each, with file and line."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def _literal(path: str) -> str:
+    if to_path(parts := from_path(path)) != path:
+        raise ValueError(f"write the path as {to_path(parts)}")
+    return path
+
+
+Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
+Path_ = Annotated[
+    str, AfterValidator(_literal), Field(description="a literal JSON path, as `parity show` prints it")
+]
+ScenarioId = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+(\[[^\[\]*?]+\])?$",
+        description="a scenario, or a template for all of its cases; never a pattern",
+    ),
+]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    scenario: ScenarioId
+    tiers: list[Tier] = Field(default_factory=lambda: list(TIERS), min_length=1)
+    path: Path_
+    clause: Text = Field(description="the clause of docs/contract.md that decides who is right")
+    why: Text
+    since: Text = Field(description="the LiteLLM version in which it was first seen")
+    probe: Text = Field(description="how to see it with LiteLLM alone")
+
+    def covers(self, scenario: str, tier: Tier) -> bool:
+        """Whether the entry speaks of this scenario (by its id or its template's) in this tier."""
+        return tier in self.tiers and self.scenario in (scenario, scenario.partition("[")[0])
+
+
+class Divergence(_Entry):
+    """Two targets differ; `values` is what each shows after normalisation, or `<absent>`."""
+
+    kind: Literal["divergence"] = "divergence"
+    values: dict[str, Any] = Field(description="by target, exactly two")
+
+    @model_validator(mode="after")
+    def _two_values(self) -> Divergence:
+        if len(self.values) != 2:
+            raise ValueError(f"needs the values of exactly two targets, has {len(self.values)}")
+        one, other = self.values.values()
+        if same(one, other):
+            raise ValueError("the two values are the same, so nothing differs")
+        return self
+
+    def explains(self, difference: Difference, left_target: str, right_target: str) -> bool:
+        """Whether the path and both values are exactly the listed ones."""
+        return (
+            self.path == difference.path
+            and set(self.values) == {left_target, right_target}
+            and _listed(self.values[left_target], difference.left)
+            and _listed(self.values[right_target], difference.right)
+        )
+
+
+class Shortfall(_Entry):
+    """The targets break the contract in the same way, because LiteLLM does."""
+
+    kind: Literal["shortfall"] = "shortfall"
+    expected: Any
+    observed: Any
+
+    def excuses(self, violation: Violation) -> bool:
+        """Whether the path, what was wanted and what was seen are exactly the listed ones."""
+        return (
+            self.path == violation.path
+            and _listed(self.expected, violation.expected)
+            and _listed(self.observed, violation.actual)
+        )
+
+
+Entry = Annotated[Divergence | Shortfall, Discriminator("kind")]
+_ENTRIES: TypeAdapter[tuple[Divergence | Shortfall, ...]] = TypeAdapter(tuple[Entry, ...])
+
+
+class Ledger(BaseModel):
+    """All entries, in the order of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    entries: tuple[Entry, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path = BUILT_IN) -> Ledger:
+        """Read a ledger file. Raises `LedgerError`, which names file and line of every mistake."""
+        try:
+            file = yamlfile.load(path)
+        except yamlfile.YamlError as error:
+            raise LedgerError([str(error)]) from None
+        data = [] if file.data is None else file.data
+        if not isinstance(data, list):
+            raise LedgerError([f"{path}:1: a ledger is a list of entries; write [] for none"])
+        try:
+            entries = _ENTRIES.validate_python(tuple(data))
+        except ValidationError as error:
+            raise LedgerError(yamlfile.explain(error, file)) from None
+        if problems := list(_doubled(entries, file)):
+            raise LedgerError(problems)
+        return cls(entries=entries)
+
+    def explain(
+        self, difference: Difference, scenario: str, tier: Tier, left_target: str, right_target: str
+    ) -> Divergence | None:
+        """The entry that lists this very difference."""
+        for entry in self.entries:
+            if not isinstance(entry, Divergence) or not entry.covers(scenario, tier):
+                continue
+            if entry.explains(difference, left_target, right_target):
+                return entry
+        return None
+
+    def excuse(self, violation: Violation, scenario: str, tier: Tier) -> Shortfall | None:
+        """The shortfall that lists this very violation. What a divergence excuses, `verdict` decides."""
+        for entry in self.entries:
+            if isinstance(entry, Shortfall) and entry.covers(scenario, tier) and entry.excuses(violation):
+                return entry
+        return None
+
+    def unknown(self, scenarios: Iterable[Scenario]) -> list[Divergence | Shortfall]:
+        """Entries that name no scenario and no template of these, in none of their tiers."""
+        known = {(name, tier) for s in scenarios for name in (s.id, s.template) for tier in s.tiers}
+        return [e for e in self.entries if not any((e.scenario, tier) in known for tier in e.tiers)]
+
+
+def ledger_schema() -> dict[str, Any]:
+    """The JSON schema of a ledger file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **_ENTRIES.json_schema(),
+        "title": "Ledger",
+    }
+
+
+def _listed(listed: Any, seen: Any) -> bool:
+    return same(ABSENT if listed == ABSENT.value else listed, seen)
+
+
+def _doubled(entries: Iterable[Divergence | Shortfall], file: yamlfile.YamlFile) -> Iterable[str]:
+    first: dict[tuple[str, ...], int] = {}
+    for index, entry in enumerate(entries):
+        said = entry.values if isinstance(entry, Divergence) else [entry.expected, entry.observed]
+        for tier in entry.tiers:
+            key = (entry.kind, entry.scenario, entry.path, tier, canonical(said))
+            if key in first:
+                line = file.line_of([first[key]])
+                yield f"{file.where([index])}: the same entry as in line {line}; keep one"
+                break
+            first[key] = index

@@ -1,0 +1,111 @@
+"""Runs the matrix: pytest underneath, with our plugin and a configuration of its own.
+
+The project in whose folder one stands may configure pytest as it likes; a run of the matrix is not touched by it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from parity.observation import Observation
+from parity.plugin import Controller
+from parity.scenario import Tier
+from parity.selection import Selection
+from parity.targets import Arm
+from parity.verdict import Cell, Verdict
+
+INI = Path(__file__).with_name("matrix.ini")
+
+
+class MatrixError(Exception):
+    """The run could not be made; the message says why."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of the matrix came to."""
+
+    verdict: Verdict
+    observations: tuple[Observation, ...]
+    crashes: dict[str, str]
+
+
+def run(
+    paths: Sequence[Path],
+    ledger: Path,
+    tier: Tier,
+    arms: Sequence[Arm],
+    *,
+    expression: str = "",
+    workers: str = "0",
+    on_report: Callable[[Cell], None] = lambda _: None,
+) -> Run:
+    """Play every scenario below `paths` on every arm. Raises `MatrixError`, and `SelectionError` for `expression`."""
+    Selection(expression)  # read before pytest does, which says less
+    controller = Controller(on_report)
+    arguments = [
+        *("-p", "xdist.plugin", "-p", "parity.plugin"),
+        *("-c", str(INI), "--rootdir", str(Path.cwd()), "--noconftest", "-p", "no:cacheprovider"),
+        *("--parity-tier", tier, "--parity-ledger", str(ledger), "-n", workers, "--import-mode=importlib"),
+        *(argument for arm in arms for argument in ("--parity-target", arm)),
+        *(("-k", expression) if expression else ()),
+        *(str(path.resolve()) for path in paths),
+    ]
+    with _alone(), _quiet() as said:
+        code = pytest.main(arguments, plugins=[_Registered(controller)])
+        if controller.verdict is None:
+            if code == pytest.ExitCode.NO_TESTS_COLLECTED:
+                raise MatrixError("no scenario is selected; `parity list` shows what there is")
+            reasons = controller.failure or "\n".join(controller.crashes.values()) or said()
+            raise MatrixError(f"the matrix could not be run:\n{reasons.strip()}")
+    return Run(controller.verdict, tuple(controller.observations), controller.crashes)
+
+
+class _Registered:
+    """Puts our controller in the place where the plugin would put its own."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        if not hasattr(config, "workerinput"):
+            config.pluginmanager.register(self._controller, "parity-controller")
+
+
+def _alone() -> contextlib.AbstractContextManager[Any]:
+    """Only the plugins that the matrix needs: those of the surrounding project may change what is run and how."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")}
+    return patch.dict(os.environ, kept | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, clear=True)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[Callable[[], str]]:
+    """pytest's own report is kept for the case that there is nothing else to show."""
+    # The object and the descriptor: whoever captures may have put another object before the descriptor.
+    sys.stdout.flush()
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as kept, contextlib.redirect_stdout(kept):
+        saved = os.dup(1)
+        os.dup2(kept.fileno(), 1)
+
+        def said() -> str:
+            kept.flush()
+            kept.seek(0)
+            return kept.read()
+
+        try:
+            yield said
+        finally:
+            kept.flush()
+            os.dup2(saved, 1)
+            os.close(saved)

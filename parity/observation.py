@@ -1,0 +1,102 @@
+"""What was seen when a target played a scenario. JSON Lines in and out: one header line, one observation a line.
+
+{"parity_observations": 1, "target": "binary", "tier": "mocked", "catalogue": "<sha256>", "versions": {...}}
+{"scenario": "chat.plain", "exchanges": [...], "upstream": [...], ...}
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from parity.scenario import Tier
+
+FORMAT: Literal[1] = 1
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Frame(Model):
+    """One server-sent event as the client read it. `data` is the parsed JSON, or the text where it is none."""
+
+    event: str = "message"
+    data: Any = None
+
+
+class StreamMessage(Model):
+    """What the frames add up to, put together without the proxies' code."""
+
+    texts: list[str] = Field(default_factory=list, description="content by choice index")
+    finish_reasons: list[str | None] = Field(default_factory=list)
+    tool_calls: list[Any] = Field(default_factory=list, description="choice 0's: {id, name, arguments}")
+    usage: Any = None
+    error: Any = None
+    thinking: str = Field("", description="of Anthropic's thinking blocks")
+    signature: str = Field("", description="of Anthropic's thinking blocks")
+
+
+class Stream(Model):
+    frames: list[Frame] = Field(default_factory=list)
+    message: StreamMessage = Field(default_factory=StreamMessage)
+    done: bool = Field(False, description="closed by `data: [DONE]`, or by the last of the named events")
+    broken: str | None = Field(None, description="the transport error that ended it, if one did")
+
+
+class Response(Model):
+    """What the client saw. Exactly one of `json_body`, `text`, `stream` is set, none for an empty body."""
+
+    status: int
+    headers: dict[str, str] = Field(description="lower-case names, sorted; transport headers left out")
+    json_body: Any = None
+    text: str | None = None
+    stream: Stream | None = None
+
+
+class Exchange(Model):
+    """One client request and what came of it: a response, or `failed` (transport error), or the client hung up."""
+
+    method: str
+    path: str
+    response: Response | None = None
+    failed: str | None = None
+    hung_up: bool = False
+
+
+class UpstreamCall(Model):
+    """What went out. Mocked tier: the call to the backend; live tier: the request that the provider received."""
+
+    route: str
+    model: str | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: Any = None
+
+
+class Observation(Model):
+    scenario: str
+    target: str
+    tier: Tier
+    exchanges: list[Exchange] = Field(default_factory=list)
+    upstream: list[UpstreamCall] = Field(default_factory=list)
+    memory: list[UpstreamCall] = Field(default_factory=list, description="what a store of memories was asked")
+    held_back: int = Field(
+        0, description="provider frames that the client had not read when the next one was due"
+    )
+    cancelled: bool | None = Field(
+        None, description="whether the upstream call was cancelled; None: not asked"
+    )
+    faults: list[str] = Field(default_factory=list, description="what the doubles refused, in sentences")
+
+
+class Header(Model):
+    """First line of an observation file."""
+
+    parity_observations: Literal[1] = FORMAT
+    target: str
+    tier: Tier
+    catalogue: str = Field(description="sha256 over the scenarios that were planned")
+    versions: dict[str, str] = Field(
+        default_factory=dict, description="of proxy-parity, litellm where installed"
+    )

@@ -1,0 +1,111 @@
+"""Observation files: JSON Lines, one header line, then one observation a line, ordered by scenario."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from parity.files import write_text_atomic
+from parity.observation import Header, Observation
+from proxies.redact import redact_json
+
+LEAKED = "(masked by the harness)"
+Line = TypeVar("Line", bound=BaseModel)
+
+
+class ObservationFileError(Exception):
+    """A file that is missing or holds something else; the message names file and line."""
+
+
+@dataclass(frozen=True)
+class ObservationFile:
+    header: Header
+    observations: tuple[Observation, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> ObservationFile:
+        """Raises `ObservationFileError`."""
+        try:
+            # Not splitlines(): JSON may hold U+2028 and its like as they are.
+            lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ObservationFileError(f"{path}: can't be read: {error}") from None
+        if lines == [""]:
+            raise ObservationFileError(f"{path}: is empty; `parity observe --out {path}` writes such a file")
+        header = _parse(Header, lines[0], path, 1)
+        return cls(
+            header, tuple(_parse(Observation, line, path, number) for number, line in enumerate(lines[1:], 2))
+        )
+
+    def write(self, path: Path) -> None:
+        """Whole or not at all, and without secrets: one that a target let through is masked and marked."""
+        observations = sorted(self.observations, key=lambda o: o.scenario)
+        lines: list[BaseModel] = [self.header, *map(_redacted, observations)]
+        write_text_atomic(path, "".join(dumps(line, ascii=False) + "\n" for line in lines))
+
+
+def dumps(line: BaseModel, *, ascii: bool = True) -> str:
+    """One line. pydantic's own JSON can't hold half a surrogate pair, which a target may well send."""
+    return json.dumps(line.model_dump(mode="json"), ensure_ascii=ascii, separators=(",", ":"))
+
+
+def loads(model: type[Line], line: str) -> Line:
+    """The other way round. Raises `ValueError` (pydantic's `ValidationError` is one) for anything else."""
+    return model.model_validate(json.loads(line))
+
+
+def _redacted(observation: Observation) -> Observation:
+    data = observation.model_dump(mode="json")
+    return Observation.model_validate(_marked(data, redact_json(data)))
+
+
+def _marked(seen: Any, redacted: Any) -> Any:
+    """`redacted`, each masked string marked as ours: a target that masks must not look like one that leaks."""
+    if isinstance(seen, dict) and isinstance(redacted, dict):
+        return {key: _marked(seen[key], redacted[key]) for key in seen}
+    if isinstance(seen, list) and isinstance(redacted, list):
+        return [_marked(a, b) for a, b in zip(seen, redacted, strict=True)]
+    return redacted if seen == redacted else f"{redacted} {LEAKED}"
+
+
+def _parse(model: type[Line], line: str, path: Path, number: int) -> Line:
+    try:
+        return loads(model, line)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the line"
+        problem = f"{where}: {first['msg']}"
+    except ValueError as error:
+        problem = f"no JSON: {error}"
+    kind = "a header" if model is Header else "an observation"
+    raise ObservationFileError(f"{path}:{number}: not {kind}: {problem}")
+
+
+def versions() -> dict[str, str]:
+    """Of what decides an observation, where it is installed."""
+    found = {}
+    for name in ("proxy-parity", "litellm"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def observation_schema() -> dict[str, Any]:
+    """The JSON schema of one line: a header or an observation."""
+    schema: dict[str, Any] = TypeAdapter(Header | Observation).json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Observation file line",
+        **schema,
+    }
+
+
+def header(target: str, tier: Any, catalogue: str) -> Header:
+    return Header(target=target, tier=tier, catalogue=catalogue, versions=versions())

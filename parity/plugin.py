@@ -1,0 +1,233 @@
+"""The pytest plugin: collects scenario files, plays a cell an item, and accounts for every cell.
+
+    controller   knows what was planned, receives every observation, starts the live stack
+    worker       plays cells; the observation travels home in the test report
+
+Without xdist one process is both. Nothing happens unless `--parity-tier` is given; the fixtures of the test kit
+are there at any time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parity import catalogue, stack, targets
+from parity.ledger import BUILT_IN, Ledger, LedgerError
+from parity.observation import Observation
+from parity.observation_file import dumps, loads
+from parity.recording import RecordingError
+from parity.scenario import TIERS, Scenario, Tier
+from parity.verdict import Cell, Verdict, judge
+
+pytest_plugins = ("parity.kit.fixtures",)
+
+PROPERTY = "parity-observation"
+STACK = "parity_stack"
+SUFFIXES = (".yaml", ".yml")
+CELL_DEADLINE = 120.0
+"""Seconds for one cell. None needs a tenth of it; what hangs is named instead of holding up the run."""
+# By its own name, since a file that is given from outside of the root folder has none in a node id. The dot
+# keeps Python's tests out.
+_CELL = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+(\[[^\[\]]+\])?@(" + "|".join(targets.ARMS) + ")")
+
+
+def node_name(cell: Cell) -> str:
+    """The name of a cell's item: `errors.status[429]@binary`."""
+    return f"{cell.scenario}@{cell.target}"
+
+
+def cell_of(name: str) -> Cell:
+    """The cell of an item's name."""
+    scenario, _, target = name.rpartition("@")
+    return Cell(scenario=scenario, target=target)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("parity", "the parity matrix")
+    group.addoption("--parity-tier", choices=TIERS, help="collect scenario files and play them in this tier")
+    group.addoption(
+        "--parity-target",
+        action="append",
+        choices=targets.ARMS,
+        metavar="ARM",
+        help="play on this arm only (repeatable; default: both)",
+    )
+    group.addoption("--parity-ledger", default=str(BUILT_IN), metavar="FILE", help="the known divergences")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    tier: Tier | None = config.getoption("parity_tier")
+    if tier is None:
+        return
+    arms = tuple(config.getoption("parity_target") or targets.ARMS)
+    if hasattr(config, "workerinput"):
+        text = config.workerinput.get(STACK)
+        live = stack.Stack.load(text) if text else None
+        config.pluginmanager.register(Player(tier, arms, live), "parity-player")
+        return
+    config.pluginmanager.register(Player(tier, arms), "parity-player")
+    if not config.pluginmanager.has_plugin("parity-controller"):
+        config.pluginmanager.register(Controller(), "parity-controller")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    player: Player | None = parent.config.pluginmanager.get_plugin("parity-player")
+    if player is None or file_path.suffix not in SUFFIXES:
+        return None
+    file: ScenarioFile = ScenarioFile.from_parent(parent, path=file_path)
+    return file
+
+
+class Player:
+    """Which cells there are, and what plays them."""
+
+    def __init__(self, tier: Tier, arms: Iterable[targets.Arm], live: stack.Stack | None = None) -> None:
+        self.tier = tier
+        self.arms = tuple(arms)
+        self.live = live
+
+    def target(self, arm: targets.Arm) -> targets.Target:
+        if self.tier == "mocked":
+            return targets.MockedTarget(arm)
+        assert self.live is not None, "the controller starts the live stack before any cell is played"
+        return self.live.target(arm)
+
+
+class ScenarioFile(pytest.File):
+    """A YAML file; one item a scenario and target."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        player = _player(self.config)
+        try:
+            scenarios = list(catalogue.read_file(self.path))
+        except catalogue.CatalogueError as error:
+            raise self.CollectError(str(error)) from None
+        for scenario in scenarios:
+            if player.tier in scenario.tiers:
+                for arm in player.arms:
+                    yield ScenarioItem.from_parent(
+                        self,
+                        name=node_name(Cell(scenario=scenario.id, target=arm)),
+                        scenario=scenario,
+                        arm=arm,
+                        player=player,
+                    )
+
+
+class ScenarioItem(pytest.Item):
+    """One cell. It passes when the scenario could be played; what was seen is judged by the controller."""
+
+    def __init__(self, *, scenario: Scenario, arm: targets.Arm, player: Player, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scenario = scenario
+        self.arm = arm
+        self.player = player
+
+    def runtest(self) -> None:
+        async def observed() -> Observation:
+            async with asyncio.timeout(CELL_DEADLINE):
+                return await self.player.target(self.arm).observe(self.scenario)
+
+        try:
+            observation = asyncio.run(observed())
+        except TimeoutError:
+            raise RuntimeError(f"{self.name} was not over after {CELL_DEADLINE:g} s") from None
+        self.user_properties.append((PROPERTY, dumps(observation)))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """What a user can mend as its sentence, all else from our own frame on: pytest's say nothing here."""
+        if isinstance(excinfo.value, RecordingError):
+            return str(excinfo.value)
+        return excinfo.getrepr(style="short", tbfilter=lambda info: info.traceback.cut(path=__file__))
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, None, f"{self.scenario.title} [{self.arm}]"
+
+
+class Controller:
+    """Runs once a session, whatever the number of workers: plans, collects, judges."""
+
+    def __init__(self, on_report: Callable[[Cell], None] = lambda _: None) -> None:
+        self.planned: list[Cell] = []
+        self.observations: list[Observation] = []
+        self.crashes: dict[str, str] = {}
+        """By node id: what went wrong in the harness or a worker, not in a proxy."""
+        self.failure = ""
+        """Why nothing could be played at all."""
+        self.verdict: Verdict | None = None
+        self.catalogue = catalogue.Catalogue((), {})
+        self._on_report = on_report
+        self._closing = ExitStack()
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        player = _player(session.config)
+        try:
+            self.catalogue = catalogue.Catalogue.load(Path(a.partition("::")[0]) for a in session.config.args)
+            self._ledger = Ledger.load(Path(session.config.getoption("parity_ledger")))
+            if player.tier == "live":
+                served = self.catalogue.for_tier("live")
+                player.live = self._closing.enter_context(stack.serve(served, player.arms))
+        except (catalogue.CatalogueError, LedgerError, stack.StackError) as error:
+            self.failure = str(error)
+            pytest.exit(self.failure, returncode=int(pytest.ExitCode.USAGE_ERROR))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        player = _player(node.config)
+        if player.live is not None:
+            node.workerinput[STACK] = player.live.dump()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        self._plan(ids)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._plan(item.nodeid for item in session.items if isinstance(item, ScenarioItem))
+
+    def _plan(self, ids: Iterable[str]) -> None:
+        if not self.planned:  # every worker reports the same collection
+            names = (node_id.partition("::")[2] for node_id in ids)
+            self.planned = [cell_of(name) for name in names if _CELL.fullmatch(name)]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for key, value in report.user_properties if report.when == "call" else ():
+            if key == PROPERTY:
+                observation = loads(Observation, str(value))
+                self.observations.append(observation)
+                self._on_report(Cell(scenario=observation.scenario, target=observation.target))
+        if report.failed:
+            self.crashes[report.nodeid] = report.longreprtext
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.crashes[report.nodeid] = report.longreprtext
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self._closing.close()
+        player = _player(session.config)
+        if self.planned:
+            self.verdict = judge(
+                self.planned, self.observations, self.catalogue, self._ledger, player.tier, player.arms
+            )
+            if not self.verdict.ok and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.verdict is not None:
+            terminalreporter.section("parity")
+            terminalreporter.line(self.verdict.line)
+
+
+def _player(config: pytest.Config) -> Player:
+    player: Player | None = config.pluginmanager.get_plugin("parity-player")
+    assert player is not None
+    return player

@@ -1,0 +1,74 @@
+"""What LiteLLM itself makes of a scenario, without our proxies: the evidence behind a ledger entry.
+
+The client's request goes straight to a real LiteLLM process and, as arguments, to LiteLLM's real
+function for its route, both in front of the stub provider. Needs litellm and its proxy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from parity.compile import Recorder, Tap, TappedProcess, TappedSdk
+from parity.functions import SDK_FUNCTIONS
+from parity.litellm_import import litellm
+from parity.observation import UpstreamCall
+from parity.recording import ProcessAnswer, SdkAnswer
+from parity.scenario import ClientRequest, Scenario
+from parity.targets import litellm_params
+
+
+@dataclass(frozen=True)
+class Probed:
+    """Both answers to one request, and what the provider was asked for each of them."""
+
+    process: ProcessAnswer | None
+    sdk: SdkAnswer | None
+    process_upstream: tuple[UpstreamCall, ...]
+    sdk_upstream: tuple[UpstreamCall, ...]
+
+
+async def probe(scenario: Scenario) -> list[Probed]:
+    """One result for each chat completion or message that the client asks for; none for other requests."""
+    async with Recorder([scenario]) as recorder:
+        return [
+            await _probe(recorder, scenario, request)
+            for request in scenario.client
+            if _route(request) is not None and isinstance(request.json_, dict)
+        ]
+
+
+def _route(request: ClientRequest) -> str | None:
+    path = request.path.partition("?")[0]
+    return next((route for route in SDK_FUNCTIONS if path.endswith(f"/{route}")), None)
+
+
+async def _probe(recorder: Recorder, scenario: Scenario, request: ClientRequest) -> Probed:
+    tap = Tap()
+    body: dict[str, Any] = dict(request.json_ or {})
+    route = _route(request) or ""
+    await recorder.forget(scenario)
+    async with httpx.AsyncClient(transport=TappedProcess(tap), timeout=60) as client:
+        headers = {"authorization": f"Bearer {recorder.litellm_key}"}
+        async with client.stream(
+            "POST", f"{recorder.litellm_url}/v1/{route}", json=body, headers=headers
+        ) as answer:
+            with contextlib.suppress(httpx.TransportError):
+                await answer.aread()
+    params = litellm_params(scenario, "sdk", recorder.provider_url, recorder.refused_url)
+    litellm.use_chat_completions_url_for_anthropic_messages = True  # as in the config of the process
+    call = TappedSdk(tap, scenario.alias, [params], route)
+    with contextlib.suppress(Exception):  # what it raised is what the tap is for
+        value = await call(**{**body, **params, "num_retries": 0, "max_retries": 0})
+        if hasattr(value, "__aiter__"):
+            async for _ in value:
+                pass
+    return Probed(
+        process=tap.process[0].answer,
+        sdk=tap.sdk[0].answer,
+        process_upstream=await recorder.provider_calls("binary", scenario),
+        sdk_upstream=await recorder.provider_calls("sdk", scenario),
+    )

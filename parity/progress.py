@@ -1,0 +1,28 @@
+"""Progress of long work: on standard error, only where somebody watches."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+
+@contextlib.contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[str], None]]:
+    """Yields a function to call with the name of each thing done. Silent when stderr is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:  # rich's own `disable` still ends with an empty line
+        yield lambda name: None
+        return
+    columns = (
+        TextColumn("[bold]{task.fields[label]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=total, label=label)
+        yield lambda name: bar.update(task, advance=1, description=name)

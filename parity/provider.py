@@ -1,0 +1,346 @@
+"""The stub provider: plays the provider side of every scenario on loopback and remembers what it was sent.
+
+    http://127.0.0.1:PORT/{target}/{scenario}/v1/chat/completions    a call; the scenario id percent-encoded
+    http://127.0.0.1:PORT/{target}/{scenario}/memory/v4/profile      a lookup of memories, answered from `memory`
+    http://127.0.0.1:PORT/_control/{target}/{scenario}               what came of it, see provider_control
+
+One server serves all scenarios and targets at once. The i-th call of a target to a scenario gets the i-th
+reply, the last one repeats; a reply with `when` is for any call that fits it, and has no turn. Every answer
+ends its connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+import h11
+
+from parity.memory import FOLDER, unexpected
+from parity.provider_control import (
+    CONTROL,
+    ProviderCall,
+    ProviderControl,
+    ProviderState,
+    base_url,
+)
+from parity.provider_wire import Request, read_request, reset, send_reply
+from parity.scenario import ProviderReply, Scenario
+
+__all__ = [
+    "ProviderCall",
+    "ProviderControl",
+    "ProviderState",
+    "StubProvider",
+    "base_url",
+    "refused_url",
+    "serve_in_thread",
+]
+
+log = logging.getLogger(__name__)
+LOCKSTEP_DEADLINE = 5.0
+
+
+@dataclass(slots=True)
+class _Cell:
+    """What happened between one target and one scenario."""
+
+    replies: list[ProviderReply]
+    memories: list[ProviderReply]
+    calls: list[ProviderCall] = field(default_factory=list)
+    lookups: list[ProviderCall] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    turns: list[int] = field(default_factory=lambda: [0, 0])
+    lockstep: bool = False
+    frame_read: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def next_reply(self, call: ProviderCall, is_lookup: bool) -> ProviderReply:
+        """Notes a call and gives its reply; no lookup of memories may come where the scenario has none."""
+        replies, calls = (self.memories, self.lookups) if is_lookup else (self.replies, self.calls)
+        calls.append(call)
+        for reply in replies:
+            if reply.when and _fits(call, reply.when):
+                return reply
+        if in_turn := [reply for reply in replies if not reply.when]:
+            turn = self.turns[is_lookup] = self.turns[is_lookup] + 1
+            return in_turn[min(turn, len(in_turn)) - 1]
+        if is_lookup:
+            self.faults.append(unexpected(call.route))
+        return _refusal(500, "the scenario expects no call to the provider, and gives no reply")
+
+    def state(self) -> ProviderState:
+        held_back = sum(call.held_back for call in self.calls)
+        return ProviderState(calls=self.calls, memory=self.lookups, held_back=held_back, faults=self.faults)
+
+
+class StubProvider:
+    """The server, an async context manager on the running loop. `lockstep_deadline` is in seconds.
+
+    Raises `ValueError` when two scenarios have one id, `OSError` when loopback has no free port.
+    """
+
+    def __init__(
+        self, scenarios: Iterable[Scenario], *, lockstep_deadline: float = LOCKSTEP_DEADLINE
+    ) -> None:
+        self._scenarios: dict[str, Scenario] = {}
+        for scenario in scenarios:
+            if scenario.id in self._scenarios:
+                raise ValueError(f"two scenarios have the id {scenario.id}")
+            self._scenarios[scenario.id] = scenario
+        self._lockstep_deadline = lockstep_deadline
+        self._cells: dict[tuple[str, str], _Cell] = {}
+        self._listener: socket.socket | None = None
+        self._connections: dict[asyncio.Task[None], socket.socket] = {}
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:PORT`, without a closing slash; only while it serves."""
+        if self._listener is None:
+            raise RuntimeError("the stub provider is not running: enter it with `async with`")
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    async def __aenter__(self) -> StubProvider:
+        # asyncio's own server leaks a connection that it accepts in the turn in which it is closed, and its
+        # caller then waits for ever; so we accept ourselves.
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._listener.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.close()
+        connections = dict(self._connections)
+        for task in connections:
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+        for connection in connections.values():
+            connection.close()  # still open only if its task was cancelled before its first step
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            connection, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = asyncio.ensure_future(self._serve(connection))
+        self._connections[task] = connection
+        task.add_done_callback(self._connections.pop)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=connection)
+        # No buffer on our side: what has been drained is in the kernel, so a reset cuts exactly there.
+        writer.transport.set_write_buffer_limits(0)
+        try:
+            request = await read_request(reader, writer)
+            if request is not None:
+                await self._dispatch(request, reader, writer)
+        except h11.RemoteProtocolError as error:
+            log.warning("stub provider: not an HTTP request: %s", error)
+            with contextlib.suppress(ConnectionError):
+                await send_reply(writer, _refusal(400, f"not an HTTP request: {error}"))
+        except ConnectionError as error:
+            log.debug("stub provider: the caller went away: %r", error)
+        except Exception:
+            log.exception("stub provider: a request could not be served")
+            reset(writer)
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
+        finally:
+            if not writer.is_closing():
+                writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _dispatch(
+        self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        path = request.target.removeprefix("/")
+        controlled = path.startswith(f"{CONTROL}/")
+        target, _, rest = path.removeprefix(f"{CONTROL}/" if controlled else "").partition("/")
+        scenario, slash, rest = rest.partition("/")
+        scenario = unquote(scenario)
+        if scenario not in self._scenarios:
+            log.warning("stub provider: no scenario %r for %s %s", scenario, request.method, request.target)
+            await send_reply(
+                writer, _refusal(404, f"no scenario has the id {scenario!r}"), method=request.method
+            )
+        elif controlled:
+            reply = self._control(request.method, unquote(target), scenario, rest, request.body)
+            await send_reply(writer, reply, method=request.method)
+        else:
+            cell = self._cell(unquote(target), scenario)
+            is_lookup = rest.startswith(f"{FOLDER}/")
+            route = f"{request.method} {slash}{rest.removeprefix(f'{FOLDER}/') if is_lookup else rest}"
+            call = ProviderCall(route=route, headers=request.headers, body=request.parsed_body())
+            await self._answer(cell, call, cell.next_reply(call, is_lookup), request.method, reader, writer)
+
+    def _cell(self, target: str, scenario: str) -> _Cell:
+        played = self._scenarios[scenario]
+        return self._cells.setdefault((target, scenario), _Cell(played.provider, played.memory))
+
+    async def _answer(
+        self,
+        cell: _Cell,
+        call: ProviderCall,
+        reply: ProviderReply,
+        method: str,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        """Play the reply of one call while listening whether its caller is still there."""
+        cell.frame_read.clear()
+        playing = asyncio.ensure_future(self._play(cell, call, reply, method, writer))
+        gone = asyncio.ensure_future(_gone(reader))
+        try:
+            await asyncio.wait({playing, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not playing.done():
+                call.cancelled = True
+                playing.cancel()
+            await playing
+        except asyncio.CancelledError:
+            if not call.cancelled:
+                raise
+        except ConnectionError:
+            call.cancelled = not call.completed
+        except Exception as error:
+            log.exception("stub provider: the reply to %s could not be played", call.route)
+            cell.faults.append(f"the reply to {call.route} could not be played: {error!r}")
+            reset(writer)
+        finally:
+            playing.cancel()
+            gone.cancel()
+
+    async def _play(
+        self,
+        cell: _Cell,
+        call: ProviderCall,
+        reply: ProviderReply,
+        method: str,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        async def until_read() -> None:
+            try:
+                async with asyncio.timeout(self._lockstep_deadline):
+                    await cell.frame_read.wait()
+            except TimeoutError:
+                call.held_back = 1
+
+        await send_reply(writer, reply, method=method, at_middle=until_read if cell.lockstep else None)
+        call.completed = True
+
+    def _control(self, method: str, target: str, scenario: str, verb: str, body: bytes) -> ProviderReply:
+        cell = self._cell(target, scenario)
+        match method, verb:
+            case "GET", "":
+                return ProviderReply(json=cell.state().model_dump())
+            case "DELETE", "":
+                # Calls still being answered keep the old cell, and so cannot disturb the next run.
+                del self._cells[target, scenario]
+            case "POST", "lockstep":
+                cell.lockstep = True
+            case "POST", "read":
+                frames = _frames(body)
+                if frames is None:
+                    return _refusal(400, 'needs a body {"frames": n}, n from 0')
+                if frames:
+                    cell.frame_read.set()
+            case _:
+                return _refusal(404, f"no control verb {method} {verb!r}")
+        return ProviderReply(status=204)
+
+
+def _fits(call: ProviderCall, when: Mapping[str, str]) -> bool:
+    return all(text in call.headers.get(name.lower(), "") for name, text in when.items())
+
+
+async def _gone(reader: asyncio.StreamReader) -> None:
+    """Return when the caller closed its side; whatever it sends meanwhile is dropped."""
+    with contextlib.suppress(ConnectionError):
+        while await reader.read(65536):
+            pass
+
+
+def _frames(body: bytes) -> int | None:
+    try:
+        value: Any = json.loads(body)
+    except ValueError:
+        return None
+    frames = value.get("frames") if isinstance(value, dict) else None
+    return frames if isinstance(frames, int) and frames >= 0 else None
+
+
+def _refusal(status: int, message: str) -> ProviderReply:
+    error = {
+        "message": f"stub provider: {message}",
+        "type": "stub_provider_error",
+        "param": None,
+        "code": None,
+    }
+    return ProviderReply(status=status, json={"error": error})
+
+
+@dataclass(frozen=True, slots=True)
+class ServedProvider:
+    """A stub provider that runs elsewhere."""
+
+    url: str
+
+
+@contextlib.contextmanager
+def serve_in_thread(
+    scenarios: Iterable[Scenario], *, lockstep_deadline: float = LOCKSTEP_DEADLINE
+) -> Iterator[ServedProvider]:
+    """Run a `StubProvider` in a daemon thread with a loop of its own. Raises what `StubProvider` raises."""
+    provider = StubProvider(scenarios, lockstep_deadline=lockstep_deadline)
+    ready = threading.Event()
+    started: list[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = []
+    failures: list[BaseException] = []
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        async with provider:
+            started.append((provider.url, asyncio.get_running_loop(), stop))
+            ready.set()
+            await stop.wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:  # raised again in the caller's thread
+            failures.append(error)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=run, name="stub-provider", daemon=True)
+    thread.start()
+    ready.wait()
+    try:
+        if started:
+            yield ServedProvider(started[0][0])
+    finally:
+        if started and thread.is_alive():
+            started[0][1].call_soon_threadsafe(started[0][2].set)
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+@contextlib.contextmanager
+def refused_url() -> Iterator[str]:
+    """A loopback address that refuses connections for as long as the context lasts: bound, not listening."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"

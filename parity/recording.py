@@ -1,0 +1,140 @@
+"""Recordings: what a real LiteLLM answered to the calls of a scenario, in both dialects.
+
+A recording holds each call next to its answer, so that a double can refuse a call that nobody recorded:
+
+    Recording ── process: [ProcessCall]   the call to, and the HTTP answer of, the LiteLLM process
+              └─ sdk:     [SdkCall]       the call to, and what came out of, LiteLLM's function
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from platformdirs import user_cache_path
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from parity.catalogue import fingerprint
+from parity.files import write_text_atomic
+from parity.observation import UpstreamCall
+from parity.scenario import Scenario
+
+BUILT_IN = Path(__file__).parent / "recordings"
+FORMAT: Literal[1] = 1
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProcessAnswer(Model):
+    """The HTTP response of the LiteLLM process. A body is whole (`text`) or in stream `frames`."""
+
+    status: int
+    headers: dict[str, str] = Field(default_factory=dict)
+    text: str | None = None
+    frames: list[str] | None = Field(None, description="one server-sent event each, its blank line included")
+    broken: str | None = Field(None, description="the transport error after the last frame")
+
+
+class SdkException(Model):
+    """An exception as data: enough to build a fresh, equal one."""
+
+    type: str = Field(description="module and class: litellm.exceptions.RateLimitError")
+    args: list[Any]
+    attributes: dict[str, Any] = Field(default_factory=dict)
+
+
+class SdkAnswer(Model):
+    """What LiteLLM's function returned (`value`), yielded (`chunks` or `frames`, then perhaps `raises`), or raised."""
+
+    value: dict[str, Any] | None = None
+    chunks: list[dict[str, Any]] | None = None
+    frames: list[str] | None = Field(
+        None,
+        description="server-sent events, its blank line included: what `acreate` yields instead of chunks",
+    )
+    raises: SdkException | None = None
+    response_headers: dict[str, str] = Field(
+        default_factory=dict, description="the provider's, as it sent them"
+    )
+    additional_headers: dict[str, str] = Field(
+        default_factory=dict, description="the same, as LiteLLM renames them"
+    )
+
+
+class ProcessCall(Model):
+    call: UpstreamCall
+    answer: ProcessAnswer | None = Field(description="none: it never answered, the caller gave up")
+
+
+class SdkCall(Model):
+    call: UpstreamCall
+    answer: SdkAnswer | None = Field(description="none: it never answered, the caller gave up")
+
+
+class Recording(Model):
+    recording: Literal[1] = FORMAT
+    scenario: str
+    fingerprint: str = Field(description="sha256 of the scenario it was made from")
+    litellm: str = Field(description="the LiteLLM version that answered")
+    process: list[ProcessCall] = Field(default_factory=list)
+    sdk: list[SdkCall] = Field(default_factory=list)
+
+    def dumps(self) -> str:
+        """The file's text: readable in a review, stable under git."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+
+
+class RecordingError(Exception):
+    """A recording is missing, damaged, or was made from another version of its scenario."""
+
+
+def cache_folder() -> Path:
+    """Where recordings of scenarios outside the package are kept; `PARITY_CACHE` overrides the place."""
+    return Path(
+        os.environ.get("PARITY_CACHE") or user_cache_path("proxy-parity", appauthor=False) / "recordings"
+    )
+
+
+def built_in_path(scenario: Scenario) -> Path:
+    theme, _, name = scenario.id.partition(".")
+    return BUILT_IN / theme / f"{name}.json"
+
+
+def cache_path(scenario: Scenario) -> Path:
+    """By content, so that an edited scenario never meets an old recording."""
+    return cache_folder() / f"{fingerprint(scenario)}.json"
+
+
+def find(scenario: Scenario) -> Recording | None:
+    """The recording of exactly this scenario: beside the catalogue, else in the cache, else None.
+
+    Raises `RecordingError` for a damaged file.
+    """
+    for path in (built_in_path(scenario), cache_path(scenario)):
+        if path.is_file():
+            recording = read(path)
+            if recording.fingerprint == fingerprint(scenario):
+                return recording
+    return None
+
+
+def missing(scenarios: Iterable[Scenario]) -> list[Scenario]:
+    """The scenarios that nobody recorded yet, or that changed since."""
+    return [scenario for scenario in scenarios if find(scenario) is None]
+
+
+def read(path: Path) -> Recording:
+    """Read one file. Raises `RecordingError`."""
+    try:
+        return Recording.model_validate_json(path.read_bytes())
+    except (ValidationError, OSError) as error:
+        raise RecordingError(f"{path}: not a recording ({error}); `parity record` makes it anew") from None
+
+
+def write(recording: Recording, path: Path) -> None:
+    write_text_atomic(path, recording.dumps())

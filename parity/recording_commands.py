@@ -1,0 +1,134 @@
+"""`parity record`, `check-mocks` and `probe`: what a real LiteLLM answers, and whether the recordings still say so."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from parity import catalogue as catalogues
+from parity import recording as recordings
+from parity.catalogue import Catalogue
+from parity.command_line import Unusable, expression_option, load, one, scenarios_option
+from parity.progress import progress
+from parity.selection import Selection
+from proxies.redact import redact_json
+
+
+def record_missing(loaded: Catalogue) -> None:
+    """Compile what nobody recorded into the cache; without LiteLLM that can't be done."""
+    missing = recordings.missing(loaded)
+    if missing:
+        compile_recordings(
+            missing, lambda s, r: recordings.write(r, recordings.cache_path(s)), "recording new scenarios"
+        )
+
+
+def compile_recordings(
+    scenarios: Sequence[Any], each: Callable[[Any, recordings.Recording], None], label: str
+) -> None:
+    try:
+        from parity import compile as compiling
+    except ImportError as error:
+        names = ", ".join(s.id for s in scenarios[:3]) + (", …" if len(scenarios) > 3 else "")
+        raise recordings.RecordingError(
+            f"{len(scenarios)} scenario(s) have no recording ({names}), and making one needs LiteLLM ({error}); "
+            "run `parity record` where `pip install 'proxy-parity[live]'` was done"
+        ) from None
+    with progress(label, len(scenarios)) as advance:
+
+        def done(scenario: Any, made: recordings.Recording) -> None:
+            each(scenario, made)
+            advance(scenario.id)
+
+        compiling.run(scenarios, done)
+
+
+@click.command()
+@scenarios_option
+@click.option("--yes", is_flag=True, help="Write without asking.")
+@click.option(
+    "--missing", "only_missing", is_flag=True, help="Only scenarios without a recording as they stand."
+)
+def record(paths: tuple[Path, ...], yes: bool, only_missing: bool) -> None:
+    """Make the recordings anew from a real LiteLLM, showing first what would change."""
+    from parity import drift
+
+    loaded = load(paths)
+    recorded = loaded.for_tier("mocked")  # the others meet a real LiteLLM, and need none
+    wanted = recordings.missing(recorded) if only_missing else list(recorded)
+    changes: list[tuple[Path, recordings.Recording]] = []
+
+    def note(scenario: Any, made: recordings.Recording) -> None:
+        built_in = loaded.sources[scenario.id].resolve().is_relative_to(catalogues.BUILT_IN)
+        path = recordings.built_in_path(scenario) if built_in else recordings.cache_path(scenario)
+        before = recordings.read(path) if path.is_file() else None
+        found = drift.compare(before, made)
+        if found:
+            changes.append((path, made))
+            for line in found:
+                click.echo(line)
+
+    compile_recordings(wanted, note, "recording")
+    if not changes:
+        click.echo(f"{len(wanted)} recordings made, none differs from what is there")
+        return
+    if not yes and not click.confirm(f"write {len(changes)} recordings?", err=True):
+        click.echo("nothing was written")
+        sys.exit(1)
+    for path, made in changes:
+        recordings.write(made, path)
+    click.echo(f"{len(changes)} recordings written")
+
+
+@click.command("check-mocks")
+@scenarios_option
+@expression_option
+def check_mocks(paths: tuple[Path, ...], expression: str) -> None:
+    """Prove every recording against a real LiteLLM process and a real acompletion.
+
+    Exact agreement, or a drift with scenario, path, recorded and now.
+    """
+    from parity import drift
+
+    chosen = Selection(expression).of(load(paths).for_tier("mocked"))
+    if gone := recordings.missing(chosen):
+        raise Unusable(f"without a recording: {', '.join(s.id for s in gone)}; run `parity record --missing`")
+    drifts: list[str] = []
+    compile_recordings(
+        chosen, lambda s, made: drifts.extend(drift.compare(recordings.find(s), made)), "checking recordings"
+    )
+    for line in drifts:
+        click.echo(line)
+    click.echo(f"{'DRIFT' if drifts else 'PASS'} check-mocks: {len(chosen)} recordings, {len(drifts)} drifts")
+    sys.exit(1 if drifts else 0)
+
+
+@click.command()
+@click.argument("scenario_id")
+@scenarios_option
+def probe(scenario_id: str, paths: tuple[Path, ...]) -> None:
+    """What LiteLLM alone makes of a scenario, as JSON: its process, its SDK, and what each asks the provider.
+
+    The evidence behind an entry of the ledger: no proxy of ours is involved.
+    """
+    scenario = one(load(paths), scenario_id)
+    try:
+        from parity import probe as probing
+    except ImportError as error:
+        raise Unusable(
+            f"a probe needs LiteLLM and its proxy: pip install 'proxy-parity[live]' ({error})"
+        ) from None
+    for probed in asyncio.run(probing.probe(scenario)):
+        shown = {
+            name: [v.model_dump(mode="json", exclude_defaults=True) for v in value]
+            if isinstance(value, tuple)
+            else value and value.model_dump(mode="json", exclude_defaults=True)
+            for name, value in vars(probed).items()
+        }
+        click.echo(json.dumps(redact_json(shown), indent=1, ensure_ascii=False))

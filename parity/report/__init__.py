@@ -1,0 +1,28 @@
+"""A verdict, written down: one module a format, each with `render(report) -> str`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from parity.files import write_text_atomic
+from parity.report import html, json, junit, markdown
+from parity.report.schema import Report, build, report_schema
+
+__all__ = ["FILES", "Report", "build", "report_schema", "write"]
+
+FILES = {
+    "report.json": json.render,
+    "report.md": markdown.render,
+    "report.html": html.render,
+    "junit.xml": junit.render,
+}
+"""File name to renderer; what `write` writes."""
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write every format into `folder`, making it when it isn't there. Returns the paths."""
+    written = []
+    for name, render in FILES.items():
+        write_text_atomic(folder / name, render(report))
+        written.append(folder / name)
+    return written

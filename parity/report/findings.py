@@ -1,0 +1,82 @@
+"""The places of a whole run put together by their cause: one finding for what one ledger entry says in many places."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from parity.report.places import Place
+from parity.verdict import Entry
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the ledger explains with one reason: its places, and how to see each without the proxies.
+
+    `winner` is that of its places (see `Place.winner`): a reason that favours one target here and another there is two
+    findings.
+    """
+
+    kind: str
+    clause: str
+    why: str
+    winner: str
+    since: tuple[str, ...]
+    probes: tuple[str, ...]
+    places: tuple[Place, ...]
+
+    @property
+    def key(self) -> str:
+        """A name that stays as long as the reason's words do."""
+        words = "\n".join((self.kind, self.clause, self.why, self.winner))
+        return f"ledger-{hashlib.sha256(words.encode('utf-8', 'backslashreplace')).hexdigest()[:10]}"
+
+
+@dataclass(frozen=True)
+class Open:
+    """What nothing explains: the same kind of trouble, at the same path, by the same targets, in these places."""
+
+    state: str
+    kind: str
+    path: str
+    wrong: tuple[str, ...]
+    places: tuple[Place, ...]
+
+
+def known(places: Iterable[Place]) -> list[Known]:
+    """One a reason and winner, the one with the most scenarios first.
+
+    A place where nothing expected decides goes with the others of its reason, as long as they agree on who is right.
+    """
+    reasons: dict[tuple[str, str, str], dict[str, list[tuple[Place, Entry]]]] = {}
+    for place in places:
+        for entry in place.entries:
+            winners = reasons.setdefault((entry.kind, entry.clause, entry.why), {})
+            winners.setdefault(place.winner, []).append((place, entry))
+    found = []
+    for reason, winners in reasons.items():
+        decided = [winner for winner in winners if winner != "either"]
+        if len(decided) == 1:
+            winners[decided[0]] += winners.pop("either", [])
+        for winner, group in winners.items():
+            found.append(
+                Known(
+                    *reason,
+                    winner=winner,
+                    since=tuple(sorted({entry.since for _, entry in group})),
+                    probes=tuple(dict.fromkeys(entry.probe for _, entry in group)),
+                    places=tuple(place for place, _ in group),
+                )
+            )
+    return sorted(found, key=lambda f: -len({place.scenario for place in f.places}))
+
+
+def unknown(places: Iterable[Place]) -> list[Open]:
+    """One a kind, path and wrong side; differences before broken clauses, the most frequent first."""
+    groups: dict[tuple[str, str, str, tuple[str, ...]], list[Place]] = {}
+    for place in places:
+        if place.unlisted:
+            groups.setdefault((place.state, place.kind, place.path, place.wrong), []).append(place)
+    found = [Open(*key, places=tuple(group)) for key, group in groups.items()]
+    return sorted(found, key=lambda f: (f.state != "unexplained", -len(f.places)))

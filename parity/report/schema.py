@@ -1,0 +1,130 @@
+"""The report's data: a verdict, and what it is a verdict on. Every format is a function of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from parity.jsondiff import ABSENT
+from parity.jsonpath import from_path
+from parity.ledger import Divergence, Shortfall
+from parity.normalise import RULES
+from parity.verdict import JudgedDifference, JudgedViolation, Verdict
+from proxies.redact import redact_json, redact_text
+
+FORMAT: Literal[1] = 1
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RuleUse(Model):
+    """A normaliser rule, and how many values it masked in this run."""
+
+    name: str
+    description: str
+    masked: int
+
+
+class Report(Model):
+    """What is published of one run. No time, no machine: two equal runs make equal reports."""
+
+    parity_report: Literal[1] = FORMAT
+    catalogue: str = Field(description="sha256 over the scenarios that were planned")
+    versions: dict[str, dict[str, str]] = Field(description="of the packages that matter, by target")
+    rules: tuple[RuleUse, ...]
+    verdict: Verdict
+
+
+def build(verdict: Verdict, *, catalogue: str, versions: Mapping[str, Mapping[str, str]]) -> Report:
+    """The report on `verdict`, with every secret masked: nothing further on has to think of it."""
+    return Report(
+        catalogue=catalogue,
+        versions={target: dict(sorted(found.items())) for target, found in sorted(versions.items())},
+        rules=tuple(
+            RuleUse(name=r.name, description=r.description, masked=verdict.masked.get(r.name, 0))
+            for r in RULES
+        ),
+        verdict=_redacted(verdict),
+    )
+
+
+def report_schema() -> dict[str, Any]:
+    """The JSON schema of the JSON report."""
+    schema = Report.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Parity report"}
+
+
+def _redacted(verdict: Verdict) -> Verdict:
+    return verdict.model_copy(
+        update={
+            "problems": tuple(redact_text(problem) for problem in verdict.problems),
+            "stale": tuple(_entry(entry) for entry in verdict.stale),
+            "scenarios": tuple(
+                scenario.model_copy(
+                    update={
+                        "differences": tuple(_difference(d) for d in scenario.differences),
+                        "cells": {
+                            target: cell.model_copy(
+                                update={"violations": tuple(_violation(v) for v in cell.violations)}
+                            )
+                            for target, cell in scenario.cells.items()
+                        },
+                    }
+                )
+                for scenario in verdict.scenarios
+            ),
+        }
+    )
+
+
+def _difference(found: JudgedDifference) -> JudgedDifference:
+    left, right = _values(found.path, found.left, found.right)
+    return found.model_copy(
+        update={
+            "path": redact_text(found.path),
+            "left": left,
+            "right": right,
+            "explained_by": found.explained_by and _entry(found.explained_by),
+        }
+    )
+
+
+def _violation(found: JudgedViolation) -> JudgedViolation:
+    expected, actual = _values(found.path, found.expected, found.actual)
+    return found.model_copy(
+        update={
+            "path": redact_text(found.path),
+            "expected": expected,
+            "actual": actual,
+            "excused_by": found.excused_by and _entry(found.excused_by),
+        }
+    )
+
+
+def _entry(entry: Divergence | Shortfall) -> Divergence | Shortfall:
+    update: dict[str, Any] = {name: redact_text(getattr(entry, name)) for name in ("path", "why", "probe")}
+    if isinstance(entry, Divergence):
+        update["values"] = dict(zip(entry.values, _values(entry.path, *entry.values.values()), strict=True))
+    else:
+        update["expected"], update["observed"] = _values(entry.path, entry.expected, entry.observed)
+    return entry.model_copy(update=update)
+
+
+def _values(path: str, *values: Any) -> Sequence[Any]:
+    """The values at `path`, masked by the name that they stand under as well as by their look."""
+    names = [part for part in from_path(path) if isinstance(part, str)]
+    return [value if value is ABSENT else _under(names, value) for value in values]
+
+
+def _under(names: list[str], value: Any) -> Any:
+    # Under every name on the way, so that a leaf below `cookies` is masked like the whole.
+    for name in reversed(names):
+        value = {name: value}
+    masked = redact_json(value)
+    for _ in names:
+        masked = next(iter(masked.values()))
+    return masked

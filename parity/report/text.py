@@ -1,0 +1,63 @@
+"""The words that all written reports share: what is listed, in which order, and how a value is shown."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from parity.jsondiff import ABSENT
+from parity.verdict import ScenarioVerdict, Verdict
+
+LONGEST_VALUE = 600  # characters of one value that are shown
+
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and line feed
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # what turns the direction of the text around it
+    "\u2028\u2029\ud800-\udfff\ufffe\uffff]"
+)
+
+
+def shown(value: Any, limit: int = LONGEST_VALUE) -> str:
+    """`value` as JSON in one line, ABSENT as its bare marker; cut at `limit` characters, saying so."""
+    text = ABSENT.value if value is ABSENT else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+
+
+def printable(text: str) -> str:
+    """`text` with an escape such as `\\u0000` for all that HTML and XML forbid, or that would hide in a page."""
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def unaccounted(verdict: Verdict) -> list[str]:
+    """Why the run isn't whole, a sentence each."""
+    return [
+        *([] if verdict.planned else ["nothing was planned"]),
+        *(f"{cell}: planned, but not reported" for cell in verdict.missing),
+        *(f"{cell}: reported, but not planned in this tier" for cell in verdict.unplanned),
+        *(f"{cell}: reported more than once" for cell in verdict.doubled),
+        *verdict.problems,
+    ]
+
+
+def stale(verdict: Verdict) -> list[str]:
+    """The ledger entries that no longer occur, a sentence each."""
+    return [f"{e.kind} of {e.scenario} at {e.path} no longer occurs: {e.why}" for e in verdict.stale]
+
+
+def cell_word(scenario: ScenarioVerdict, target: str) -> str:
+    """How a target fares against the contract; `–` where the cell wasn't planned."""
+    cell = scenario.cells.get(target)
+    return cell.contract if cell else "–"
+
+
+def parity_word(scenario: ScenarioVerdict) -> str:
+    return scenario.parity or "–"
+
+
+def by_theme(verdict: Verdict) -> dict[str, list[ScenarioVerdict]]:
+    """The scenarios by the first word of their id, both in order."""
+    themes: dict[str, list[ScenarioVerdict]] = {}
+    for scenario in verdict.scenarios:
+        themes.setdefault(scenario.theme, []).append(scenario)
+    return themes

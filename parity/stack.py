@@ -1,0 +1,148 @@
+"""The live tier's stack: both proxies as processes of their own, the stub provider behind them.
+
+    stub provider (thread) <── LiteLLM process <── memory-proxy binary
+                           <────────────────────── memory-proxy sdk
+
+One stack serves a whole run, under xdist too: its description is plain data that workers are handed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from parity.provider import refused_url, serve_in_thread
+from parity.scenario import Scenario
+from parity.targets import QUICK_RETRIES, Arm, LiveTarget, config_document
+from proxies.redact import redact_text
+
+START_DEADLINE = 120.0
+STOP_DEADLINE = 20.0
+LISTENING = re.compile(r"listening on (http://\S+)")
+
+
+class StackError(Exception):
+    """A process of the stack did not come up; the message ends with what it said."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where everything is. `dump` and `load` carry it to other processes."""
+
+    urls: dict[str, str]
+    key: str
+    provider_url: str
+
+    def target(self, arm: Arm) -> LiveTarget:
+        return LiveTarget(arm, self.urls[arm], self.key, self.provider_url)
+
+    def dump(self) -> str:
+        return json.dumps({"urls": self.urls, "key": self.key, "provider_url": self.provider_url})
+
+    @classmethod
+    def load(cls, text: str) -> Stack:
+        return cls(**json.loads(text))
+
+
+class ProxyProcess:
+    """One `memory-proxy` process. Its output is kept, the last lines of it, for the error message."""
+
+    def __init__(self, arm: str, config: Path) -> None:
+        self.arm = arm
+        self._lines: deque[str] = deque(maxlen=40)
+        self._listening = threading.Event()
+        self._url: str | None = None
+        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+            [sys.executable, "-m", "proxies", arm, "--config", str(config), "--port", "0"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **QUICK_RETRIES, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "default"},
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as stream:
+            for line in stream:
+                self._lines.append(line.rstrip())
+                if found := LISTENING.search(line):
+                    self._url = found[1]
+                    self._listening.set()
+        self._listening.set()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_listening(self, deadline: float) -> str:
+        """Its base URL. Raises `StackError` when it ends or the deadline (`time.monotonic`) passes first."""
+        self._listening.wait(max(0.0, deadline - time.monotonic()))
+        if self._url is None:
+            state = self._exit_code()
+            what = "did not listen in time" if state is None else f"ended with exit code {state}"
+            said = redact_text("\n  ".join(self._lines))
+            raise StackError(f"memory-proxy {self.arm} {what}; it said:\n  {said}")
+        return self._url
+
+    def _exit_code(self) -> int | None:
+        """None while it runs. One that has closed its stderr is about to end, and is waited for."""
+        try:
+            return self._process.wait(STOP_DEADLINE if self._listening.is_set() else 0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(STOP_DEADLINE)
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+        self._reader.join(STOP_DEADLINE)
+
+
+@contextlib.contextmanager
+def serve(
+    scenarios: Iterable[Scenario], arms: Sequence[Arm], *, progress: Callable[[str], None] = lambda _: None
+) -> Iterator[Stack]:
+    """Start the stack, stop it at the end. Raises `StackError`."""
+    served = list(scenarios)
+    key = f"sk-parity-{secrets.token_hex(16)}"
+    with contextlib.ExitStack() as closing:
+        folder = Path(closing.enter_context(TemporaryDirectory(prefix="parity-")))
+        provider = closing.enter_context(serve_in_thread(served))
+        refused = closing.enter_context(refused_url())
+        processes: dict[str, ProxyProcess] = {}
+        for arm in arms:
+            document = config_document(
+                served, arm, master_key=key, provider_url=provider.url, refused_url=refused
+            )
+            config = folder / f"{arm}.yaml"
+            config.touch(mode=0o600)
+            config.write_text(json.dumps(document))  # JSON is YAML
+            progress(f"starting memory-proxy {arm}")
+            processes[arm] = ProxyProcess(arm, config)
+            closing.callback(processes[arm].stop)
+        deadline = time.monotonic() + START_DEADLINE
+        urls = {arm: process.wait_listening(deadline) for arm, process in processes.items()}
+        progress("the live stack is up")
+        yield Stack(urls, key, provider.url)

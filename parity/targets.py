@@ -1,0 +1,353 @@
+"""Targets: what can play a scenario. The only place that knows our proxies, by `create_app` and their config.
+
+MockedTarget   an arm in this process, its backend replaced by a double
+LiveTarget     an arm as a process of its own, real LiteLLM behind it, the stub provider at the far end
+UrlTarget      any OpenAI-compatible base URL: only what the client sees can be compared
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from asgi_lifespan import LifespanManager
+from httpx import AsyncClient  # bound here, so that the doubles' patch of httpx leaves the harness alone
+from starlette.types import ASGIApp
+
+from parity import memory as memories
+from parity import recording as recordings
+from parity.asgi import StreamingASGITransport
+from parity.client import Credentials, play
+from parity.doubles import Seen, mocked_binary, mocked_sdk
+from parity.observation import Exchange, Observation, UpstreamCall
+from parity.provider_control import ProviderControl, base_url
+from parity.scenario import Scenario, Tier
+from proxies import sessions
+from proxies.config import ProxyConfig, UserIdMappings
+from proxies.front.models import listed
+from proxies.memory.routing import route
+from proxies.redact import redact_headers, redact_json
+
+if TYPE_CHECKING:
+    from proxies.litellm_process import LiteLLMProcess
+
+Arm = Literal["binary", "sdk"]
+ARMS: tuple[Arm, ...] = ("binary", "sdk")
+
+MOCKED_KEY = "sk-parity-mocked-0123456789abcdef"
+"""The master key of the mocked tier: no secret, since nothing listens."""
+PROVIDER_KEY = "stub-provider-key"
+PROVIDER_URL = "http://provider.invalid"
+REFUSED_URL = "http://refused.invalid"
+LITELLM_URL = "http://litellm.invalid"
+
+CANCEL_DEADLINE = 5.0
+CALL_DEADLINE = 10.0
+
+HOP_HEADERS = frozenset(
+    [
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "connection",
+        "content-length",
+        "host",
+        "transfer-encoding",
+        "user-agent",
+    ]
+)
+"""What every HTTP client adds on its own; it says nothing about the proxy in front."""
+
+LITELLMS_OWN = "GET /v1/models"
+"""What a LiteLLM process asks its OpenAI deployments now and then, for nobody."""
+
+
+class Target(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def tier(self) -> Tier: ...
+
+    async def observe(self, scenario: Scenario) -> Observation: ...
+
+
+QUICK_RETRIES = {"INITIAL_RETRY_DELAY": "0.05", "JITTER": "0.05"}
+"""LiteLLM's own variables: seconds before a retry of which the provider says nothing (0.5, plus up to 0.75)."""
+
+
+def litellm_params(
+    scenario: Scenario, arm: str, provider_url: str, refused_url: str, fallback: str | None = None
+) -> dict[str, Any]:
+    """The deployment behind a scenario's alias, as LiteLLM's config has it; or the one that stands in."""
+    deployment = scenario.deployment
+    base = refused_url if deployment.refused else base_url(provider_url, arm, scenario.id)
+    return {
+        "model": f"{deployment.provider}/{fallback or deployment.model}",
+        "api_key": PROVIDER_KEY,
+        "api_base": base if deployment.provider == "anthropic" else f"{base}/v1",
+        **({} if fallback else deployment.params),
+    }
+
+
+def deployments(scenario: Scenario, arm: str, provider_url: str, refused_url: str) -> list[dict[str, Any]]:
+    """The scenario's part of `model_list`: its group, then those that stand in for it."""
+    info = model_info(scenario, arm, provider_url, refused_url)
+    params = litellm_params(scenario, arm, provider_url, refused_url)
+    # LiteLLM takes two deployments without ids for one if they are equal.
+    ids = [{"id": f"{scenario.alias} {n}"} for n in range(scenario.deployment.group)]
+    group = [
+        {
+            "model_name": scenario.alias,
+            "litellm_params": params,
+            "model_info": {**info, **(own if ids[1:] else {})},
+        }
+        for own in ids
+    ]
+    return group + [
+        {
+            "model_name": name,
+            "litellm_params": litellm_params(scenario, arm, provider_url, refused_url, fallback),
+            "model_info": info,
+        }
+        for name, fallback in zip(fallback_aliases(scenario), scenario.deployment.fallbacks, strict=True)
+    ]
+
+
+def fallback_aliases(scenario: Scenario) -> list[str]:
+    """The names of the groups that stand in for a scenario's."""
+    return [f"{scenario.alias}, instead: {model}" for model in scenario.deployment.fallbacks]
+
+
+def model_info(scenario: Scenario, arm: str, provider_url: str, refused_url: str) -> dict[str, Any]:
+    """What our proxies, and they alone, read of the deployment."""
+    info: dict[str, Any] = {"supermemory": scenario.deployment.supermemory}
+    store_url = refused_url if scenario.deployment.memory_refused else provider_url
+    if memory := memories.settings(scenario, base_url(store_url, arm, scenario.id)):
+        info["context_retrieval"] = memory
+    return info
+
+
+def config_document(
+    scenarios: Iterable[Scenario],
+    arm: str,
+    *,
+    master_key: str = MOCKED_KEY,
+    provider_url: str = PROVIDER_URL,
+    refused_url: str = REFUSED_URL,
+) -> dict[str, Any]:
+    """A config.yaml that serves every scenario's alias; the same for both arms but for the provider's address."""
+    served = list(scenarios)
+    fallbacks = [{s.alias: fallback_aliases(s)} for s in served if s.deployment.fallbacks]
+    return {
+        "model_list": [
+            entry for scenario in served for entry in deployments(scenario, arm, provider_url, refused_url)
+        ],
+        "general_settings": {"master_key": master_key, "max_request_size_mb": 1},
+        "router_settings": {"fallbacks": fallbacks} if fallbacks else {},
+    }
+
+
+def create_app(
+    arm: Arm, config: dict[str, Any], *, litellm_url: str = LITELLM_URL, litellm_key: str = MOCKED_KEY
+) -> ASGIApp:
+    """The arm's app on a config document; the binary one forwards to `litellm_url`."""
+    parsed = ProxyConfig.model_validate(config)
+    if arm == "binary":
+        from proxies import binary
+
+        return binary.create_app(parsed, litellm_url=litellm_url, litellm_key=litellm_key)
+    from proxies import sdk
+
+    return sdk.create_app(parsed)
+
+
+def routing_info(headers: Mapping[str, str], user_id_mappings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the proxies answer at `/memory-routing/info` to these headers, with that section of the configuration."""
+    return route(headers, UserIdMappings.model_validate(user_id_mappings)).as_info()
+
+
+def models_list(names: Iterable[str]) -> dict[str, Any]:
+    """What the proxies answer at `/v1/models` when these are configured."""
+    return listed(names)
+
+
+def session_managers() -> dict[str, type]:
+    """The classes whose `get_session` is a seam: of the arms, and `memory` for stores."""
+    return {
+        "binary": sessions.ProxySessionManager,
+        "sdk": sessions.LiteLLMSessionManager,
+        "memory": sessions.MemorySessionManager,
+    }
+
+
+def litellm_process(config: dict[str, Any]) -> LiteLLMProcess:
+    """A real LiteLLM process on a config document, prepared as the binary proxy prepares it."""
+    from proxies.litellm_process import LiteLLMProcess
+
+    return LiteLLMProcess(ProxyConfig.model_validate(config))
+
+
+@contextlib.asynccontextmanager
+async def client_of(
+    app: ASGIApp,
+    wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    has_read: Callable[[], None] = lambda: None,
+    stays: Callable[[], None] = lambda: None,
+) -> AsyncIterator[AsyncClient]:
+    """A client of an app in this process, its lifespan running; for the two hooks see `StreamingASGITransport`."""
+    async with (
+        LifespanManager(app, startup_timeout=60, shutdown_timeout=30),
+        AsyncClient(
+            transport=StreamingASGITransport(wrap(app), has_read, stays), base_url="http://proxy.invalid"
+        ) as client,
+    ):
+        yield client
+
+
+@dataclass(frozen=True)
+class MockedTarget:
+    """An arm on doubles. `wrap` puts something between the client and the app, such as a wrong miniature."""
+
+    name: Arm
+    wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app
+    tier: Tier = "mocked"
+
+    async def observe(self, scenario: Scenario) -> Observation:
+        """Play one scenario. Raises `RecordingError` when it was never recorded."""
+        recording = recordings.find(scenario)
+        if recording is None:
+            raise recordings.RecordingError(
+                f"{scenario.id}: no recording of this scenario as it stands; `parity record` makes it"
+            )
+        seen = Seen(repeats=scenario.deployment.repeats)
+        config = config_document([scenario], self.name)
+        params = [deployment["litellm_params"] for deployment in config["model_list"]]
+        app = create_app(self.name, config)
+        with self._doubles(recording, seen, scenario, params):
+            async with client_of(app, self.wrap, seen.lockstep.has_read, seen.stays) as client:
+                exchanges = await play(
+                    client, scenario, keys=Credentials(MOCKED_KEY), until_called=seen.until_called
+                )
+        asked = scenario.expect.provider.cancelled is not None
+        return Observation(
+            scenario=scenario.id,
+            target=self.name,
+            tier=self.tier,
+            exchanges=exchanges,
+            upstream=[_redacted(call) for call in seen.told],
+            memory=[without_noise(call) for call in seen.memory],
+            held_back=seen.lockstep.held_back,
+            cancelled=seen.cancelled if asked else None,
+            faults=[*seen.faults, *_leaks(exchanges)],
+        )
+
+    @contextlib.contextmanager
+    def _doubles(
+        self, recording: recordings.Recording, seen: Seen, scenario: Scenario, params: list[dict[str, Any]]
+    ) -> Iterator[None]:
+        if self.name == "binary":
+            with mocked_binary(recording, seen, scenario.memory):
+                yield
+        else:
+            with mocked_sdk(recording, seen, scenario.alias, params, scenario.memory):
+                yield
+
+
+@dataclass(frozen=True)
+class LiveTarget:
+    """An arm that serves at `url`, its deployments pointing at a stub provider."""
+
+    name: str
+    url: str
+    key: str
+    provider_url: str
+    tier: Tier = "live"
+
+    async def observe(self, scenario: Scenario) -> Observation:
+        async with (
+            ProviderControl(self.provider_url) as control,
+            AsyncClient(base_url=self.url, trust_env=False, timeout=60) as client,
+        ):
+            await control.forget(self.name, scenario.id)
+            if not any(request.hang_up_after is not None for request in scenario.client):
+                await control.lockstep(self.name, scenario.id)
+
+            async def on_frame(count: int) -> None:
+                if count == 1:
+                    await control.read(self.name, scenario.id, count)
+
+            async def until_called() -> None:
+                await control.wait_called(self.name, scenario.id, CALL_DEADLINE)
+
+            exchanges = await play(
+                client, scenario, keys=Credentials(self.key), on_frame=on_frame, until_called=until_called
+            )
+            cancelled = None
+            if scenario.expect.provider.cancelled is not None:
+                cancelled = await control.wait_cancelled(self.name, scenario.id, CANCEL_DEADLINE)
+            state = await control.state(self.name, scenario.id)
+        leaked = [
+            sentence
+            for call in state.calls
+            for sentence in memories.leaks("the provider", call.headers, call.body)
+        ]
+        return Observation(
+            scenario=scenario.id,
+            target=self.name,
+            tier=self.tier,
+            exchanges=exchanges,
+            upstream=[without_noise(call.upstream()) for call in state.calls if call.route != LITELLMS_OWN],
+            memory=[without_noise(call.upstream()) for call in state.memory],
+            held_back=state.held_back,
+            cancelled=cancelled,
+            faults=[*state.faults, *leaked, *_leaks(exchanges)],
+        )
+
+
+@dataclass(frozen=True)
+class UrlTarget:
+    """Any OpenAI-compatible endpoint. `model` is asked for instead of the scenario's alias."""
+
+    name: str
+    url: str
+    key: str
+    model: str
+    tier: Tier = "live"
+
+    async def observe(self, scenario: Scenario) -> Observation:
+        asked = scenario.model_copy(
+            update={
+                "client": [
+                    request.model_copy(update={"json_": _renamed(request.json_, scenario.alias, self.model)})
+                    for request in scenario.client
+                ]
+            }
+        )
+        async with AsyncClient(base_url=self.url, trust_env=False, timeout=120) as client:
+            exchanges = await play(client, asked, keys=Credentials(self.key))
+        return Observation(scenario=scenario.id, target=self.name, tier=self.tier, exchanges=exchanges)
+
+
+def _leaks(exchanges: Iterable[Exchange]) -> Iterator[str]:
+    return memories.leaks("the client", *(exchange.model_dump(mode="json") for exchange in exchanges))
+
+
+def _renamed(value: Any, alias: str, model: str) -> Any:
+    if isinstance(value, dict):
+        return {k: model if k == "model" and v == alias else v for k, v in value.items()}
+    return value
+
+
+def without_noise(call: UpstreamCall) -> UpstreamCall:
+    """A request that a provider received, without what HTTP clients add on their own and without secrets."""
+    kept = {
+        k: v for k, v in call.headers.items() if k not in HOP_HEADERS and not k.startswith("x-stainless-")
+    }
+    return _redacted(call.model_copy(update={"headers": dict(sorted(kept.items()))}))
+
+
+def _redacted(call: UpstreamCall) -> UpstreamCall:
+    return call.model_copy(update={"headers": redact_headers(call.headers), "body": redact_json(call.body)})

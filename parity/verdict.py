@@ -1,0 +1,282 @@
+"""The verdict of a matrix: every cell against the contract, every scenario's targets against each other.
+
+planned cells, observations ──account──> missing, unplanned, doubled
+observation, scenario       ──contract─> violations ─┐
+observation, observation    ──diff─────> differences ┴─ledger──> explained, or not; entries gone stale
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, computed_field
+
+from parity.contract import Violation, contract
+from parity.diff import Difference, diff
+from parity.ledger import Divergence, Ledger, Shortfall
+from parity.normalise import RULES, Normalised, normalise
+from parity.observation import Observation
+from parity.scenario import Scenario, Tier
+
+Entry = Divergence | Shortfall
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Cell(Model):
+    """One scenario on one target."""
+
+    scenario: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.scenario} on {self.target}"
+
+
+class JudgedViolation(Violation):
+    excused_by: Entry | None = None
+
+
+class JudgedDifference(Difference):
+    left_target: str
+    right_target: str
+    explained_by: Divergence | None = None
+
+
+class CellVerdict(Model):
+    """One cell against the contract. `missing`: planned, and nothing was reported."""
+
+    contract: Literal["met", "excused", "broken", "missing"]
+    violations: tuple[JudgedViolation, ...] = ()
+
+
+class ScenarioVerdict(Model):
+    """One scenario over all targets. `parity` is null when there were no two observations to compare."""
+
+    id: str
+    title: str
+    clauses: tuple[str, ...]
+    cells: dict[str, CellVerdict]
+    parity: Literal["identical", "explained", "unexplained"] | None
+    differences: tuple[JudgedDifference, ...] = ()
+
+    @property
+    def theme(self) -> str:
+        return self.id.partition(".")[0]
+
+    @property
+    def ok(self) -> bool:
+        cells_ok = all(cell.contract in ("met", "excused") for cell in self.cells.values())
+        return cells_ok and self.parity != "unexplained"
+
+
+class Verdict(Model):
+    """What a run of the matrix came to. Nothing in it depends on time, order or machine."""
+
+    tier: Tier
+    targets: tuple[str, ...]
+    planned: int
+    reported: int
+    missing: tuple[Cell, ...] = ()
+    unplanned: tuple[Cell, ...] = ()
+    doubled: tuple[Cell, ...] = ()
+    problems: tuple[str, ...] = ()
+    scenarios: tuple[ScenarioVerdict, ...] = ()
+    stale: tuple[Entry, ...] = ()
+    ledger_entries: int = 0
+    masked: dict[str, int] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether something was planned, and exactly the planned cells were reported, once each."""
+        return self.planned > 0 and not (self.missing or self.unplanned or self.doubled or self.problems)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def ok(self) -> bool:
+        return self.exit_code == 0
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def exit_code(self) -> Literal[0, 1, 2]:
+        """0: nothing unexplained; 1: a difference, a violation or a stale entry; 2: the run isn't whole."""
+        if not self.complete:
+            return 2
+        return 0 if not self.stale and all(scenario.ok for scenario in self.scenarios) else 1
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def line(self) -> str:
+        """The whole verdict in one line."""
+        parity = Counter(scenario.parity for scenario in self.scenarios)
+        broken = sum(cell.contract == "broken" for s in self.scenarios for cell in s.cells.values())
+        entries = f"{self.ledger_entries} {'entry' if self.ledger_entries == 1 else 'entries'}"
+        sign = "≠" if self.missing or self.unplanned or self.doubled else "="
+        parts = [
+            f"cells {self.planned} planned {sign} {self.reported} reported{self._unaccounted}",
+            f"scenarios {len(self.scenarios)}",
+            f"identical {parity['identical']}",
+            f"explained {parity['explained']} (ledger: {entries})",
+            f"unexplained {parity['unexplained']}",
+            *([f"not compared {parity[None]}"] if parity[None] else []),
+            f"contract broken {broken}",
+            *([f"stale {len(self.stale)}"] if self.stale else []),
+            "masked " + ", ".join(f"{rule} {count}" for rule, count in self.masked.items()),
+        ]
+        word = {0: "PASS", 1: "FAIL", 2: "INCOMPLETE"}[self.exit_code]
+        return f"{word} {self.tier} {' | '.join(self.targets)}: {' · '.join(parts)}"
+
+    @property
+    def _unaccounted(self) -> str:
+        kinds = (("missing", self.missing), ("unplanned", self.unplanned), ("doubled", self.doubled))
+        said = [f"{name} {len(cells)}" for name, cells in kinds if cells]
+        if self.problems:
+            said.append(f"problems {len(self.problems)}")
+        return f" ({', '.join(said)})" if said else ""
+
+
+def judge(
+    planned: Iterable[Cell | tuple[str, str]],
+    observations: Iterable[Observation],
+    scenarios: Iterable[Scenario],
+    ledger: Ledger,
+    tier: Tier,
+    targets: Sequence[str] | None = None,
+    problems: Iterable[str] = (),
+) -> Verdict:
+    """The verdict over `planned` (scenario id, target) cells and what was reported for them.
+
+    `scenarios` is the whole catalogue, also what wasn't selected: a ledger entry on a template is stale only
+    when every case of it has run. `targets` gives the order, the first one being compared with each other
+    one; left out, it is the order in which the plan names them. `problems` says what went wrong in the
+    harness itself; any one makes the run incomplete. Raises `ValueError` for a planned scenario that isn't in
+    the catalogue, and for a planned target that isn't in `targets`.
+    """
+    cells = dict.fromkeys(c if isinstance(c, Cell) else Cell(scenario=c[0], target=c[1]) for c in planned)
+    order = tuple(targets if targets is not None else dict.fromkeys(cell.target for cell in cells))
+    catalogue = {scenario.id: scenario for scenario in scenarios}
+    if unknown := sorted({cell.scenario for cell in cells} - set(catalogue)):
+        raise ValueError(f"planned, but in no scenario file: {', '.join(unknown)}")
+    if unknown := sorted({cell.target for cell in cells} - set(order)):
+        raise ValueError(f"planned, but not among the targets: {', '.join(unknown)}")
+
+    seen = [(Cell(scenario=o.scenario, target=o.target), o) for o in observations]
+    reports = Counter(cell for cell, _ in seen)
+    # An observation of the other tier is no report for this plan, whatever cell it names.
+    strange = {cell for cell, o in seen if cell not in cells or o.tier != tier}
+    first: dict[Cell, _Seen] = {}
+    for cell, observation in seen:
+        if cell not in strange and cell not in first:
+            first[cell] = _Seen(observation, normalise(observation))
+
+    used: set[int] = set()  # id() of ledger entries: they hold lists, so they have no hash
+    verdicts = []
+    for scenario_id in sorted({cell.scenario for cell in cells}):
+        by_target = {
+            t: first.get(cell) for t in order if (cell := Cell(scenario=scenario_id, target=t)) in cells
+        }
+        verdicts.append(_scenario(catalogue[scenario_id], tier, by_target, ledger, used))
+    return Verdict(
+        tier=tier,
+        targets=order,
+        planned=len(cells),
+        reported=len(seen),
+        missing=_sorted(set(cells) - set(first)),
+        unplanned=_sorted(strange),
+        doubled=_sorted(cell for cell, times in reports.items() if times > 1),
+        problems=tuple(sorted(problems)),
+        scenarios=tuple(verdicts),
+        stale=_stale(ledger, used, catalogue, set(first), order, tier),
+        ledger_entries=len(ledger.entries),
+        masked={rule.name: sum(n.masked[rule.name] for _, n in first.values()) for rule in RULES},
+    )
+
+
+class _Seen(NamedTuple):
+    raw: Observation
+    normalised: Normalised
+
+
+def _scenario(
+    scenario: Scenario, tier: Tier, cells: Mapping[str, _Seen | None], ledger: Ledger, used: set[int]
+) -> ScenarioVerdict:
+    seen = {target: cell for target, cell in cells.items() if cell is not None}
+    differences: list[JudgedDifference] = []
+    base, *others = seen or [""]
+    for other in others:
+        for found in diff(seen[base].normalised.observation, seen[other].normalised.observation):
+            entry = ledger.explain(found, scenario.id, tier, base, other)
+            if entry is not None:
+                used.add(id(entry))
+            differences.append(
+                JudgedDifference(**dict(found), left_target=base, right_target=other, explained_by=entry)
+            )
+    broken = {target: contract(cell.raw, scenario) for target, cell in seen.items()}
+    verdicts = {target: CellVerdict(contract="missing") for target in cells}
+    for target in seen:
+        judged: list[JudgedViolation] = []
+        for violation in broken[target]:
+            excuse = ledger.excuse(violation, scenario.id, tier) or _lesser_side(
+                violation, target, differences, broken
+            )
+            if excuse is not None:
+                used.add(id(excuse))
+            judged.append(JudgedViolation(**dict(violation), excused_by=excuse))
+        state: Any = "broken" if any(v.excused_by is None for v in judged) else "excused" if judged else "met"
+        verdicts[target] = CellVerdict(contract=state, violations=tuple(judged))
+    parity: Any = None
+    if others:
+        unexplained = any(d.explained_by is None for d in differences)
+        parity = "unexplained" if unexplained else "explained" if differences else "identical"
+    return ScenarioVerdict(
+        id=scenario.id,
+        title=scenario.title,
+        clauses=tuple(scenario.clauses),
+        cells=verdicts,
+        parity=parity,
+        differences=tuple(differences),
+    )
+
+
+def _lesser_side(
+    violation: Violation,
+    target: str,
+    differences: Iterable[JudgedDifference],
+    broken: Mapping[str, list[Violation]],
+) -> Divergence | None:
+    """The divergence at this very path, if the target on its other side keeps the contract there."""
+    for difference in differences:
+        sides = (difference.left_target, difference.right_target)
+        if difference.explained_by is None or difference.path != violation.path or target not in sides:
+            continue
+        other = sides[1] if target == sides[0] else sides[0]
+        if all(v.path != violation.path for v in broken[other]):
+            return difference.explained_by
+    return None
+
+
+def _stale(
+    ledger: Ledger,
+    used: set[int],
+    catalogue: Mapping[str, Scenario],
+    ran: set[Cell],
+    targets: Sequence[str],
+    tier: Tier,
+) -> tuple[Entry, ...]:
+    """Entries that no longer occur, as far as this run can tell: all their cases ran on all their targets."""
+    stale: list[Entry] = []
+    for entry in ledger.entries:
+        needed = list(entry.values) if isinstance(entry, Divergence) else targets
+        cases = [s.id for s in catalogue.values() if tier in s.tiers and entry.covers(s.id, tier)]
+        whole = len(needed) > 1 and all(Cell(scenario=c, target=t) in ran for c in cases for t in needed)
+        if cases and whole and id(entry) not in used:
+            stale.append(entry)
+    return tuple(stale)
+
+
+def _sorted(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    return tuple(sorted(cells, key=lambda cell: (cell.scenario, cell.target)))

@@ -1,0 +1,255 @@
+"""The binary architecture: requests go over HTTP to an external LiteLLM process.
+
+Read it beside `sdk.py`: the same functions in the same order, and only what truly differs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from proxies.config import ProxyConfig, config_from_environment
+from proxies.config import litellm_key as key_of
+from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError, upstream_error
+from proxies.front.app import build_app
+from proxies.front.backend import Call, Forwarded, Reply
+from proxies.front.headers import for_client, from_litellm
+from proxies.sessions import ProxySessionManager
+from proxies.sse import SSEDecoder
+from proxies.supervisor import Supervisor
+
+_OWN = "litellm"
+"""What the clients for a process of our own are kept under."""
+
+_GONE = "The LiteLLM process could not be reached."
+_RESTARTING = "The LiteLLM process is being restarted."
+_REFUSED = "The LiteLLM process refused the proxy's key."
+
+
+def create_app(
+    config: ProxyConfig | None = None, *, litellm_url: str | None = None, litellm_key: str | None = None
+) -> FastAPI:
+    """The proxy in front of the LiteLLM process at `litellm_url`; without one it starts and stops its own.
+
+    Without `config` the one named by the environment; raises `proxies.config.ConfigError`.
+    """
+    config = config or config_from_environment()
+    return build_app(config, BinaryBackend(config, litellm_url, litellm_key))
+
+
+class BinaryBackend:
+    """Calls through a LiteLLM process."""
+
+    def __init__(
+        self, config: ProxyConfig, litellm_url: str | None = None, litellm_key: str | None = None
+    ) -> None:
+        self._config = config
+        self._process = Supervisor(config) if litellm_url is None else None
+        self._given = (litellm_url or "").rstrip("/")
+        self._key = litellm_key or ("" if litellm_url is None else key_of(config))
+        # LiteLLM keeps the time of provider calls itself.
+        self._sessions = ProxySessionManager(read_timeout=None)
+
+    async def start(self) -> None:
+        if self._process is not None:
+            await self._process.start()
+            self._key = self._process.key
+
+    async def check_ready(self) -> None:
+        if self._process is not None and (outage := self._process.outage):
+            raise ProxyError(503, f"Not ready: {outage}", headers={"retry-after": str(outage.retry_after)})
+        session = await self._session("")
+        try:
+            answer = await session.request(method="GET", url=f"{self._url}/health/liveliness", timeout=5.0)
+        except httpx.HTTPError:
+            raise ProxyError(503, _GONE) from None
+        if answer.status_code != 200:
+            raise ProxyError(
+                503, f"The LiteLLM process answers {answer.status_code} when asked for its health."
+            )
+
+    async def complete(self, call: Call) -> Reply:
+        session = await self._session(call.user_id)
+        try:
+            answer = await session.request(method="POST", **self._request(call))
+        except httpx.HTTPError as error:
+            raise _failure(error) from None
+        if answer.status_code != 200:
+            raise _refusal(answer.status_code, answer.text, answer.headers)
+        body = _object(answer.text)
+        if body is None:
+            raise ProxyError(502, UNREADABLE)
+        return Reply({**body, "model": call.model}, from_litellm(answer.headers))
+
+    async def stream(self, call: Call) -> BinaryStream:
+        session = await self._session(call.user_id)
+        async with AsyncExitStack() as opened:
+            try:
+                answer = await opened.enter_async_context(
+                    session.stream(method="POST", **self._request(call))
+                )
+                if answer.status_code != 200:
+                    raise _refusal(
+                        answer.status_code, (await answer.aread()).decode("utf-8", "replace"), answer.headers
+                    )
+            except httpx.HTTPError as error:
+                raise _failure(error) from None
+            return BinaryStream(answer, opened.pop_all())
+
+    def sessions(self) -> dict[str, int]:
+        return self._sessions.count()
+
+    def check_forwards(self) -> None:
+        """LiteLLM has them all."""
+
+    async def forward(self, request: Forwarded) -> BinaryPassage:
+        session = await self._session(request.user_id)
+        query = f"?{request.query}" if request.query else ""
+        headers = {**request.headers, "authorization": f"Bearer {self._key}", "accept-encoding": "identity"}
+        outgoing = session.build_request(
+            request.method, f"{self._url}{request.path}{query}", content=request.body, headers=headers
+        )
+        try:
+            answer = await session.send(outgoing, stream=True)
+            if answer.status_code >= 400:
+                text = (await answer.aread()).decode("utf-8", "replace")
+                raise _refusal(answer.status_code, text, answer.headers)
+        except httpx.HTTPError as error:
+            raise _failure(error) from None
+        return BinaryPassage(answer)
+
+    async def aclose(self) -> None:
+        await self._sessions.aclose()
+        if self._process is not None:
+            await self._process.stop()
+
+    async def _session(self, user_id: str) -> httpx.AsyncClient:
+        """The client of `user_id`; raises `ProxyError` while a process of our own is down."""
+        if self._process is None:
+            return await self._sessions.get_session(self._url, user_id)
+        if outage := self._process.outage:
+            raise ProxyError(503, _RESTARTING, headers={"retry-after": str(outage.retry_after)})
+        # Not by its address, since it comes back at another port, and the clients with their cookies stay.
+        return await self._sessions.get_session(_OWN, user_id)
+
+    @property
+    def _url(self) -> str:
+        return self._given if self._process is None else self._process.url
+
+    def _request(self, call: Call) -> dict[str, Any]:
+        """LiteLLM forwards `x-*` headers as they are; the others it only takes as a parameter."""
+        body: dict[str, Any] = {"model": call.model, **call.params}
+        as_parameter = {name: value for name, value in call.headers.items() if not name.startswith("x-")}
+        if as_parameter:
+            # LiteLLM takes them instead of the deployment's own, not beside them.
+            body["extra_headers"] = {**self._own_headers(call.model), **as_parameter}
+        headers = {name: value for name, value in call.headers.items() if name.startswith("x-")}
+        headers |= {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
+        return {
+            "url": f"{self._url}/v1/{call.route}",
+            "headers": headers,
+            "content": json.dumps(body, separators=(",", ":")).encode(),
+        }
+
+    def _own_headers(self, model: str) -> dict[str, Any]:
+        """The `extra_headers` that all deployments of a group have: LiteLLM alone knows which one it will take."""
+        first, *others = (d.litellm_params.get("extra_headers") or {} for d in self._config.group(model))
+        return {k: v for k, v in first.items() if all(other.get(k) == v for other in others)}
+
+
+class BinaryStream:
+    """The events of a LiteLLM process as chunks."""
+
+    def __init__(self, answer: httpx.Response, opened: AsyncExitStack) -> None:
+        self._answer = answer
+        self._opened = opened
+        self.headers: Mapping[str, str] = from_litellm(answer.headers)
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        decoder = SSEDecoder()
+        try:
+            async for piece in self._answer.aiter_bytes():
+                for event in decoder.feed(piece):
+                    if event.data == "[DONE]":
+                        return
+                    yield self._chunk(event.data)
+        except httpx.HTTPError as error:
+            raise _failure(error) from None
+        for event in decoder.flush():
+            if event.data == "[DONE]":
+                return
+            yield self._chunk(event.data)
+        raise ProxyError(502, UNREACHABLE)  # no [DONE]: whatever ended the stream, it wasn't its end
+
+    async def aclose(self) -> None:
+        await self._opened.aclose()
+
+    def _chunk(self, data: str) -> dict[str, Any]:
+        chunk = _object(data)
+        if chunk is None:
+            raise ProxyError(502, UNREADABLE)
+        if isinstance(chunk.get("error"), dict) and "choices" not in chunk and "type" not in chunk:
+            code = str(chunk["error"].get("code") or "")
+            status = int(code) if code.isdigit() and 400 <= int(code) <= 599 else 500
+            raise _refusal(status, data, {})
+        return chunk
+
+
+class BinaryPassage:
+    """An answer of the LiteLLM process, handed on."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self._answer = answer
+        self.status = answer.status_code
+        about = {n: v for n, v in answer.headers.items() if n.startswith("content-")}
+        if "content-encoding" in about:  # unpacked below, so the length is another one
+            about.pop("content-length", None)
+        self.headers: Mapping[str, str] = {**from_litellm(answer.headers), **about}
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._answer.aiter_bytes():
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
+def _failure(error: httpx.HTTPError) -> ProxyError:
+    """The LiteLLM process itself didn't answer."""
+    return ProxyError(504, TIMED_OUT) if isinstance(error, httpx.TimeoutException) else ProxyError(502, _GONE)
+
+
+def _refusal(status: int, text: str, headers: Mapping[str, str]) -> ProxyError:
+    """The LiteLLM process answered with an error, its own or the provider's."""
+    body = _object(text) or {}
+    error = body.get("error")
+    if not isinstance(error, dict):
+        error = {"message": body.get("detail") or text}
+    message = str(error.get("message") or "")
+    if status == 401 and message.startswith("Authentication Error"):
+        return ProxyError(502, _REFUSED)
+    provider = from_litellm(headers)
+    return upstream_error(
+        status,
+        message,
+        answered=bool(provider),
+        param=None if error.get("param") == "None" else _text(error.get("param")),  # LiteLLM's word for null
+        headers=for_client(provider),
+    )
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,430 @@
+"""The proxies' configuration: LiteLLM's own config.yaml plus `user_id_mappings`, `context_retrieval` and `limits`.
+
+config.yaml ──load_config──> ProxyConfig   every `os.environ/NAME` resolved, every mistake reported at once
+                                 │
+                                 ├─ sdk_config         what the sdk architecture would have to ignore
+                                 └─ litellm_process    what the LiteLLM process gets to read
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+
+from proxies.config_secrets import register_secrets
+from proxies.limits import Limits
+from proxies.memory.settings import ContextRetrieval
+from proxies.patterns import compiled
+from proxies.redact import redact_json, register_secret
+from proxies.yamlfile import Loc, YamlError, YamlFile, did_you_mean, dotted_path, explain, load
+
+CONFIG_VARIABLE = "MEMORY_PROXY_CONFIG"
+LITELLM_URL_VARIABLE = "MEMORY_PROXY_LITELLM_URL"
+LITELLM_KEY_VARIABLE = "MEMORY_PROXY_LITELLM_KEY"
+
+DEFAULT_MAX_BODY_BYTES = 32 * 1024 * 1024
+
+MEMORY_KEY = "context_retrieval"
+OUR_SECTIONS = ("user_id_mappings", MEMORY_KEY, "limits")
+_MODELLED = ("model_list", "general_settings", "litellm_settings", "router_settings", "environment_variables")
+# The further top-level keys that LiteLLM 1.106.2 reads; `include` is left out, see `_check_top_level`.
+LITELLM_SECTIONS = (
+    *_MODELLED,
+    "agent_list",
+    "agents",
+    "assistant_settings",
+    "callback_settings",
+    "credential_list",
+    "default_vertex_config",
+    "files_settings",
+    "finetune_settings",
+    "guardrails",
+    "mcp_servers",
+    "mcp_tools",
+    "policies",
+    "policy_attachments",
+    "prompts",
+    "sandbox_tools",
+    "search_tools",
+    "vector_store_registry",
+    "worker_registry",
+)
+
+ENVIRON = "os.environ/"
+# LiteLLM refuses to start with these (it keeps the digest too), after ten seconds and in its own words.
+_PUBLIC_MASTER_KEYS = frozenset({"88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b"})
+_NEW_KEY = "make one with: python -c \"import secrets; print('sk-' + secrets.token_hex(24))\""
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_TAKEN_HEADERS = frozenset(
+    {"authorization", "x-api-key", "cookie", "host", "content-length", "content-type", "transfer-encoding"}
+)
+
+
+class ConfigError(ValueError):
+    """A configuration that can't be served. `problems`: one `file:line: key: what would be right` each."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def _header_name(value: str) -> str:
+    if not _TOKEN.fullmatch(value):
+        raise ValueError("is no name of a header; letters, digits and dashes, like x-memory-user-id")
+    return value
+
+
+def _user_id(value: str) -> str:
+    if value != value.strip() or not re.fullmatch(r"[ -~]+", value):
+        raise ValueError("must be printable ASCII and not empty: it travels as a header")
+    return value
+
+
+def _no_wildcard(model: str) -> str:
+    if "*" in model:
+        raise ValueError(f"{model!r} is a wildcard; name each model: both proxies must know what they serve")
+    return model
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class HeaderPattern(_Strict):
+    """One row of `user_id_mappings.header_patterns`: `pattern` is searched in `header`, ignoring case."""
+
+    header: str
+    pattern: str
+    user_id: str
+
+    @field_validator("header")
+    @classmethod
+    def _is_header(cls, value: str) -> str:
+        return _header_name(value)
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        if not value:
+            raise ValueError("is empty, so it would match everyone; use default_user_id for that")
+        compiled(value)
+        return value
+
+    @field_validator("user_id")
+    @classmethod
+    def _travels(cls, value: str) -> str:
+        return _user_id(value)
+
+
+def _user_agent(pattern: str, user_id: str) -> HeaderPattern:
+    return HeaderPattern(header="user-agent", pattern=pattern, user_id=user_id)
+
+
+DEFAULT_PATTERNS = (
+    _user_agent(r"^OpenAIClientImpl/Java", "pycharm-ai"),
+    _user_agent(r"^Claude Code", "claude-code"),
+    _user_agent(r"^claude-cli/", "claude-code"),
+    _user_agent(r"^anthropic-sdk-python", "anthropic-python"),
+    # The official Python clients send their class name: AsyncOpenAI/Python 2.54.0.
+    _user_agent(r"^(Async)?Anthropic/Python", "anthropic-python"),
+    _user_agent(r"^(Async)?OpenAI/Python", "openai-python"),
+)
+
+
+class UserIdMappings(_Strict):
+    """Who is asking: the custom header, else the first matching pattern, else the default."""
+
+    custom_header: str = "x-memory-user-id"
+    header_patterns: Annotated[tuple[HeaderPattern, ...], Field(strict=False)] = DEFAULT_PATTERNS
+    default_user_id: str = "default-dev"
+
+    @field_validator("custom_header")
+    @classmethod
+    def _is_header(cls, value: str) -> str:
+        if value.lower() in _TAKEN_HEADERS:
+            raise ValueError(f"{value} has a meaning of its own; choose another header")
+        return _header_name(value)
+
+    @field_validator("default_user_id")
+    @classmethod
+    def _travels(cls, value: str) -> str:
+        return _user_id(value)
+
+
+class _Redacted(BaseModel):
+    """A model whose repr is fit for a log."""
+
+    model_config = ConfigDict(frozen=True)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, redact_json({name: value})[name]
+
+
+class Deployment(_Redacted):
+    """One entry of `model_list`; several with the same `model_name` are a group, as in LiteLLM."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model_name: Annotated[str, Field(strict=True)]
+    litellm_params: dict[str, Any]
+    model_info: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("model_name")
+    @classmethod
+    def _one_name(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("is empty; give the name that clients ask for")
+        return _no_wildcard(value)
+
+    @field_validator("litellm_params")
+    @classmethod
+    def _has_model(cls, value: dict[str, Any]) -> dict[str, Any]:
+        model = value.get("model")
+        if not isinstance(model, str) or not model.strip():
+            raise ValueError("needs `model`, the provider and its own name: openai/gpt-4o-mini")
+        _no_wildcard(model)
+        weight = value.get("weight")
+        if weight is not None and (
+            isinstance(weight, bool) or not isinstance(weight, int | float) or weight < 0
+        ):
+            raise ValueError("`weight` must be a number from 0")
+        headers = value.get("extra_headers")
+        if headers is not None and not (
+            isinstance(headers, dict) and all(isinstance(text, str) for text in (*headers, *headers.values()))
+        ):
+            raise ValueError("`extra_headers` must be a mapping of names to text")
+        return value
+
+    @field_validator("model_info", mode="before")
+    @classmethod
+    def _marked(cls, value: Any) -> Any:
+        if isinstance(value, dict) and not isinstance(value.get("supermemory", False), bool):
+            raise ValueError("`supermemory` must be true or false")
+        if isinstance(value, dict) and not isinstance(value.get(MEMORY_KEY), dict | None):
+            raise ValueError(f"`{MEMORY_KEY}` must be a mapping, like the section of that name")
+        return {} if value is None else value
+
+    @property
+    def memory_overrides(self) -> Mapping[str, Any]:
+        """`model_info.context_retrieval`: what the model changes of the section of that name."""
+        return self.model_info.get(MEMORY_KEY) or {}
+
+    @property
+    def through_supermemory(self) -> bool:
+        """Calls to it pass through Supermemory: by the host of `api_base`, or `model_info.supermemory`."""
+        if self.model_info.get("supermemory") is True:
+            return True
+        base = self.litellm_params.get("api_base") or self.litellm_params.get("base_url")
+        if not isinstance(base, str):
+            return False
+        try:
+            host = (urlsplit(base if "//" in base else f"//{base}").hostname or "").rstrip(".")
+        except ValueError:
+            return False
+        return host == "supermemory.ai" or host.endswith(".supermemory.ai")
+
+
+class ProxyConfig(_Redacted):
+    """A whole configuration, `os.environ/NAME` resolved."""
+
+    path: Path | None = None
+    model_list: tuple[Deployment, ...]
+    general_settings: dict[str, Any] = Field(default_factory=dict)
+    litellm_settings: dict[str, Any] = Field(default_factory=dict)
+    router_settings: dict[str, Any] = Field(default_factory=dict)
+    environment_variables: dict[str, Any] = Field(default_factory=dict)
+    user_id_mappings: UserIdMappings = UserIdMappings()
+    context_retrieval: ContextRetrieval = ContextRetrieval()
+    limits: Limits = Limits()
+    other_sections: dict[str, Any] = Field(default_factory=dict, description="LiteLLM's, by top-level key")
+
+    _file: YamlFile | None = PrivateAttr(None)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, dict.fromkeys(value, "***") if name == "environment_variables" else value
+
+    @property
+    def master_key(self) -> str:
+        return str(self.general_settings["master_key"])
+
+    @property
+    def max_body_bytes(self) -> int:
+        """`general_settings.max_request_size_mb` in bytes; 32 MiB when it isn't set."""
+        megabytes = self.general_settings.get("max_request_size_mb")
+        return DEFAULT_MAX_BODY_BYTES if megabytes is None else int(megabytes * 1024 * 1024)
+
+    def group(self, model: str) -> tuple[Deployment, ...]:
+        """The deployments behind one model name; empty when the name is unknown."""
+        return tuple(d for d in self.model_list if d.model_name == model)
+
+    def memory_of(self, deployments: Iterable[Deployment]) -> ContextRetrieval:
+        """The memory settings of a group: the section's, under the overrides of the first to have any.
+
+        Raises `pydantic.ValidationError` for overrides that don't fit.
+        """
+        overrides = next((d.memory_overrides for d in deployments if d.memory_overrides), {})
+        return self.context_retrieval.with_overrides(overrides) if overrides else self.context_retrieval
+
+    def beside(self, path: str) -> Path:
+        """A path of the configuration: relative to its file, or to the working folder where it has none."""
+        folder = self.path.parent if self.path else Path()
+        return (folder / Path(path).expanduser()).absolute()
+
+    def where(self, loc: Loc) -> str:
+        """`file.yaml:12: a.b`; without a file the key alone."""
+        return self._file.where(loc) if self._file else dotted_path(loc)
+
+    def as_written(self) -> dict[str, Any]:
+        """The whole file as plain data, its `os.environ/NAME` unresolved: fit to be written to disk."""
+        if self._file is not None:
+            return dict(self._file.data)
+        dumped = self.model_dump(mode="json", exclude={"path", "other_sections"})
+        return {**dumped, **self.other_sections}
+
+
+def load_config(path: str | Path) -> ProxyConfig:
+    """Reads and checks a config file. Raises `ConfigError` that lists every problem found.
+
+    The master key and the providers' keys are registered with the redactor.
+    """
+    try:
+        file = load(path, yes_no=True)
+    except YamlError as error:
+        raise ConfigError([str(error)]) from None
+    if not isinstance(file.data, dict):
+        raise ConfigError([f"{file.where(())}: a config is a mapping that starts with `model_list:`"])
+
+    problems = _Problems(file)
+    data = {key: {} if value is None else value for key, value in file.data.items()}
+    _check_top_level(data, problems)
+    data = _resolve(data, (), problems)
+    _check_general(data, problems)
+    fields = {key: data[key] for key in (*_MODELLED, *OUR_SECTIONS) if key in data}
+    fields.setdefault("model_list", ())
+    others = {key: data[key] for key in LITELLM_SECTIONS if key not in _MODELLED and key in data}
+    try:
+        config = ProxyConfig(path=Path(path), other_sections=others, **fields)
+    except ValidationError as error:
+        problems.found += explain(error, file, ProxyConfig)
+    else:
+        _check_memory_header(config, problems)
+        _check_memory_overrides(config, problems)
+    if problems.found:
+        raise ConfigError(problems.sorted())
+    config._file = file
+    register_secret(config.master_key)
+    register_secrets(config.model_dump(exclude={"path"}))
+    return config
+
+
+def config_from_environment() -> ProxyConfig:
+    """The config named by MEMORY_PROXY_CONFIG, for application factories. Raises `ConfigError`."""
+    path = os.environ.get(CONFIG_VARIABLE, "")
+    if not path:
+        raise ConfigError([f"the environment variable {CONFIG_VARIABLE} must name a config file"])
+    return load_config(path)
+
+
+def litellm_key(config: ProxyConfig) -> str:
+    """The key for an external LiteLLM: MEMORY_PROXY_LITELLM_KEY, else the config's master key."""
+    key = os.environ.get(LITELLM_KEY_VARIABLE) or config.master_key
+    register_secret(key)
+    return key
+
+
+class _Problems:
+    """Collects complaints, at most one a place."""
+
+    def __init__(self, file: YamlFile) -> None:
+        self.file = file
+        self.found: list[str] = []
+        self.places: set[tuple[str | int, ...]] = set()
+
+    def add(self, loc: Loc, sentence: str) -> None:
+        if tuple(loc) not in self.places:
+            self.places.add(tuple(loc))
+            self.found.append(f"{self.file.where(loc)}: {sentence}")
+
+    def sorted(self) -> list[str]:
+        def line(problem: str) -> int:
+            number = problem.removeprefix(f"{self.file.path}:").partition(":")[0]
+            return int(number) if number.isdigit() else 0
+
+        return sorted(dict.fromkeys(self.found), key=line)
+
+
+def _check_top_level(data: Mapping[Any, Any], problems: _Problems) -> None:
+    known = (*LITELLM_SECTIONS, *OUR_SECTIONS)
+    for key in data:
+        if key == "include":
+            problems.add((key,), "other files are not read; put their content into this one")
+        elif key not in known:
+            hint = did_you_mean(str(key), known)
+            problems.add((key,), f"unknown key; {hint}" if hint else "neither LiteLLM's nor ours; remove it")
+    if not data.get("model_list"):
+        problems.add(("model_list",), "needs at least one model, each with model_name and litellm_params")
+
+
+def _check_general(data: Mapping[str, Any], problems: _Problems) -> None:
+    general = data.get("general_settings", {})
+    if not isinstance(general, dict):
+        return
+    loc = ("general_settings", "master_key")
+    key = general.get("master_key")
+    if key is None:
+        problems.add(loc, f"is missing, and nothing is served without a key; {_NEW_KEY}")
+    elif not isinstance(key, str):
+        problems.add(loc, "must be text; put it in quotes")
+    elif not key.strip():
+        problems.add(loc, f"is empty, and nothing is served without a key; {_NEW_KEY}")
+    elif hashlib.sha256(key.strip().encode()).hexdigest() in _PUBLIC_MASTER_KEYS:
+        problems.add(loc, f"is the example from LiteLLM's manual, which everyone knows; {_NEW_KEY}")
+    elif not re.fullmatch(r"[!-~]+", key):
+        problems.add(loc, f"has characters that a header can't carry; {_NEW_KEY}")
+    size = general.get("max_request_size_mb")
+    if size is not None and (
+        isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < 1e6
+    ):
+        problems.add(("general_settings", "max_request_size_mb"), "must be a number above 0, in MiB")
+
+
+def _check_memory_header(config: ProxyConfig, problems: _Problems) -> None:
+    name = "forward_client_headers_to_llm_api"
+    forwards = config.general_settings.get(name) in (None, True)
+    if not forwards and any(d.through_supermemory for d in config.model_list):
+        problems.add(
+            ("general_settings", name),
+            "must be true or absent: without it x-sm-user-id never reaches Supermemory",
+        )
+
+
+def _check_memory_overrides(config: ProxyConfig, problems: _Problems) -> None:
+    for index, deployment in enumerate(config.model_list):
+        try:
+            config.memory_of([deployment])
+        except ValidationError as error:
+            at: Loc = ("model_list", index, "model_info", MEMORY_KEY)
+            for problem in explain(error, problems.file, ContextRetrieval, at):
+                problems.found.append(problem)
+
+
+def _resolve(value: Any, loc: tuple[str | int, ...], problems: _Problems) -> Any:
+    if isinstance(value, dict):
+        return {key: _resolve(item, (*loc, key), problems) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolve(item, (*loc, index), problems) for index, item in enumerate(value)]
+    if isinstance(value, str) and value.startswith(ENVIRON):
+        name = value.removeprefix(ENVIRON)
+        if name not in os.environ:
+            problems.add(loc, f"the environment variable {name} is not set; export it")
+        return os.environ.get(name, value)
+    return value

@@ -1,0 +1,322 @@
+"""Every failure a client can see, in one table; both architectures go through it.
+
+LiteLLM process: status, body ──┐
+                                ├─ upstream_error ─> ProxyError ─ envelope ─> {"error": …}
+acompletion: exception ─────────┘                        ↑
+the front: checks, auth, routes, bugs ───────────────────┘
+
+status         type                    code
+400            invalid_request_error   the provider's, else null; context_length_exceeded and
+                                       content_policy_violation are kept apart
+401            authentication_error    invalid_api_key
+403            permission_error        permission_denied
+404            not_found_error         model_not_found, else not_found
+405            invalid_request_error   method_not_allowed
+408, 504       timeout_error           request_timeout
+409            invalid_request_error   conflict
+413            invalid_request_error   request_too_large
+422            invalid_request_error   unprocessable_entity
+429            rate_limit_error        rate_limit_exceeded; insufficient_quota is kept apart
+431            invalid_request_error   request_headers_too_large
+500            api_error               internal_error
+502            api_error               bad_gateway
+503            overloaded_error        service_unavailable
+529            overloaded_error        overloaded
+other 4xx      invalid_request_error   null
+other 5xx      api_error               internal_error
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Literal
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from proxies.jsontext import json_text
+from proxies.provider_message import Said, clean_message
+from proxies.redact import redact_text
+from proxies.sessions import STALLED
+
+Dialect = Literal["openai", "anthropic"]
+
+INTERNAL = "The proxy failed to handle the request."
+UNREACHABLE = "The provider could not be reached, or closed the connection before its answer was complete."
+UNREADABLE = "The provider's answer could not be read."
+TIMED_OUT = "The provider did not answer in time."
+
+_TABLE: dict[int, tuple[str, str | None]] = {
+    400: ("invalid_request_error", None),
+    401: ("authentication_error", "invalid_api_key"),
+    403: ("permission_error", "permission_denied"),
+    404: ("not_found_error", "not_found"),
+    405: ("invalid_request_error", "method_not_allowed"),
+    408: ("timeout_error", "request_timeout"),
+    409: ("invalid_request_error", "conflict"),
+    413: ("invalid_request_error", "request_too_large"),
+    422: ("invalid_request_error", "unprocessable_entity"),
+    429: ("rate_limit_error", "rate_limit_exceeded"),
+    431: ("invalid_request_error", "request_headers_too_large"),
+    500: ("api_error", "internal_error"),
+    502: ("api_error", "bad_gateway"),
+    503: ("overloaded_error", "service_unavailable"),
+    504: ("timeout_error", "request_timeout"),
+    529: ("overloaded_error", "overloaded"),
+}
+
+_log = logging.getLogger("proxies")
+
+
+class ProxyError(Exception):
+    """A failure with its place in the table: `type` and `code` come from `status` unless given.
+
+    `headers` are sent with the answer, so only names that a client may see belong here.
+    `upstream_status` is what the provider answered, where it is known to have answered.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        type: str | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        known_type, known_code = _row(status)
+        self.status = status
+        self.message = message
+        self.type = type or known_type
+        self.code = code or known_code
+        self.param = param
+        self.headers = dict(headers or {})
+        self.upstream_status: int | None = None
+
+
+def envelope(error: ProxyError, dialect: Dialect = "openai") -> dict[str, Any]:
+    """The JSON object of `error`: `{"error": {message, type, param, code}}`, or Anthropic's two-key form."""
+    if dialect == "anthropic":
+        return {"type": "error", "error": {"type": error.type, "message": error.message}}
+    return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+
+
+def dialect_of(path: str) -> Dialect:
+    """Whose envelope answers at `path`."""
+    return "anthropic" if re.match(r"(/v1)?/messages(/|$)", path) else "openai"
+
+
+def upstream_error(
+    status: int,
+    text: str,
+    *,
+    answered: bool,
+    code: str | None = None,
+    param: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> ProxyError:
+    """What a failed upstream call means to the client.
+
+    `status` and `text` are LiteLLM's, from the process's body or the exception's message; `answered` says
+    whether the provider is known to have sent a status line; `code` and `param` are the provider's where
+    the caller has them; `headers` those that the client may see.
+    """
+    said = clean_message(text)
+    sentence = said.sentence
+    their_status = status if answered else None
+    status, failure = _cause(status, text, said, answered)
+    if failure is not None:
+        error = ProxyError(status, failure, headers=headers)
+    else:
+        if not sentence:
+            sentence = f"The provider answered {_status_line(status)}."
+        code = _code(status, text, sentence, code or said.code)
+        error = ProxyError(status, sentence, code=code, param=param, headers=headers)
+    error.upstream_status = their_status
+    return error
+
+
+def internal_error() -> ProxyError:
+    """A bug: says nothing about itself, the log has the traceback."""
+    return ProxyError(500, INTERNAL)
+
+
+def log_failure(error: BaseException, doing: str) -> None:
+    """The whole traceback into the log, without credentials."""
+    _log.error("%s failed\n%s", doing, redact_text("".join(traceback.format_exception(error))))
+
+
+def register_exception_handlers(app: FastAPI) -> None:
+    """Make every failure of `app` leave in the envelope of its route; `{"detail": …}` never does."""
+    app.add_exception_handler(ProxyError, _on_proxy_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(ValueError, _on_value_error)
+    app.add_middleware(_LastResort)
+
+
+def error_response(error: ProxyError, path: str) -> Response:
+    """The plain HTTP answer for `error` at `path`."""
+    body = json_text(envelope(error, dialect_of(path)))
+    return Response(body, error.status, error.headers, "application/json")
+
+
+async def _on_proxy_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProxyError)
+    return error_response(error, request.url.path)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    if error.status_code == 404:
+        message = f"There is no route {request.method} {redact_text(path)}."
+    elif error.status_code == 405:
+        message = f"{request.method} is not allowed on {redact_text(path)}."
+    else:
+        message = f"{_status_line(error.status_code)}."
+    headers = dict(error.headers or {})
+    if "Allow" in headers:
+        # Starlette joins a set, in an order that changes from process to process.
+        headers["Allow"] = ", ".join(sorted(headers["Allow"].split(", ")))
+    return error_response(ProxyError(error.status_code, message, headers=headers), path)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:])
+    return error_response(
+        ProxyError(400, redact_text(f"{where}: {first['msg']}"), param=where or None), request.url.path
+    )
+
+
+async def _on_value_error(request: Request, error: Exception) -> Response:
+    message = redact_text(str(error)) or "A value of the request is not valid."
+    return error_response(ProxyError(400, message, code="invalid_value"), request.url.path)
+
+
+class _LastResort:
+    """Turns what nobody handled into the envelope, instead of letting it reach the ASGI server."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:
+            if started:
+                raise  # half an answer is out: only closing the connection tells the client
+            log_failure(error, f"{scope['method']} {scope['path']}")
+            await error_response(internal_error(), scope["path"])(scope, receive, send)
+
+
+def _row(status: int) -> tuple[str, str | None]:
+    if status in _TABLE:
+        return _TABLE[status]
+    return ("invalid_request_error", None) if status < 500 else ("api_error", "internal_error")
+
+
+def _status_line(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+# LiteLLM answers all of these with 500 and only its wording tells them apart. Both HTTP stacks are covered:
+# the process talks aiohttp, the SDK with a session of its own talks httpx.
+_CONNECTION = re.compile(
+    r"^Connection error\.?$|Cannot connect to host|Connection reset by peer|Server disconnected"
+    r"|Response payload is not completed|peer closed connection|incomplete chunked read"
+    r"|All connection attempts failed|Connection refused|Name or service not known|ConnectionResetError"
+    r"|incomplete message body|without sending a response|closed the responses stream before any terminal event"
+)
+_JSON_ERROR = re.compile(
+    r"^(Expecting (value|property name|',' delimiter|':' delimiter)|Extra data|Unterminated string"
+    r"|Invalid control character|Invalid \\escape|Illegal trailing comma)"
+    r"[^\n]*: line \d+ column \d+ \(char \d+\)"
+    r"|^Unable to get json response|^Empty or invalid response from LLM endpoint"
+)
+_UNREADABLE = re.compile(
+    r"Exception - (Unable to get json response|Empty or invalid response from LLM endpoint)"
+)
+# On /v1/messages and /v1/responses LiteLLM raises this with nothing but the body that it could not read.
+_RAW_BODY = re.compile(
+    r"^litellm\.APIConnectionError: AnthropicException - \s*[{\[<]"
+    r"|^litellm\.APIError: APIError: \w+Exception - \s*([{\[<]|$|LiteLLM: )"
+)
+_NO_COMPLETION = re.compile(r"LiteLLM: provider returned '\w+' that is not a list")
+# LiteLLM stumbles over a completion that lacks a field; its process then blames the request, with a 400.
+# On embeddings it takes a web page for an answer.
+_STUMBLED = re.compile(
+    r"APIConnectionError: .*'ModelResponse\w*' object has no attribute"
+    r"|Exception - 'str' object has no attribute 'model_dump'"
+)
+_OWN_TIMEOUT = re.compile(
+    r"timeout value=|Timeout passed=|^(Request|Connection) timed out\.?$|[Rr]ead timeout"
+)
+_CONTEXT = re.compile(
+    r"ContextWindowExceededError|context_length_exceeded|maximum context length|prompt is too long"
+)
+_POLICY = re.compile(r"ContentPolicyViolationError|content_policy_violation")
+_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota")
+
+
+def _cause(status: int, text: str, said: Said, answered: bool) -> tuple[int, str | None]:
+    """The status that the client gets, and our own sentence where LiteLLM's is about its own machinery."""
+    sentence = said.sentence
+    if status == 408 and (_OWN_TIMEOUT.search(sentence) or not (sentence or said.html or answered)):
+        return 504, TIMED_OUT
+    if status == 408 and said.type == "timeout_error" and "APITimeoutError" in text:
+        return 504, None  # Anthropic's 504, which LiteLLM takes for a timeout of its own
+    if status == 400 and said.type == "request_too_large":
+        return 413, None
+    if status in (400, 500) and _STUMBLED.search(text):
+        return 502, UNREADABLE
+    if status == 500:
+        if sentence == STALLED:
+            return 504, TIMED_OUT
+        if _JSON_ERROR.search(sentence) or (said.html and _UNREADABLE.search(text)):
+            return 502, UNREADABLE
+        if _NO_COMPLETION.search(text) or _RAW_BODY.search(text):
+            return 502, UNREADABLE
+        if _CONNECTION.search(sentence) or not (sentence or said.type or said.html or answered):
+            return 502, UNREACHABLE
+        if said.type == "overloaded_error" or (sentence == "Overloaded" and "Anthropic" in text):
+            return 529, None
+    return status, None
+
+
+def _code(status: int, text: str, sentence: str, said: str | None) -> str | None:
+    if status == 400:
+        if said == "context_length_exceeded" or _CONTEXT.search(text):
+            return "context_length_exceeded"
+        if said == "content_policy_violation" or _POLICY.search(text):
+            return "content_policy_violation"
+        return None if said is None or said.isdigit() else said
+    if status == 404 and (said == "model_not_found" or re.search(r"\bmodel\b", sentence, re.IGNORECASE)):
+        return "model_not_found"
+    if status == 429 and (said == "insufficient_quota" or _QUOTA.search(sentence)):
+        return "insufficient_quota"
+    return None

@@ -1,0 +1,69 @@
+"""The application both architectures share; a backend is all that differs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from proxies.config import ProxyConfig
+from proxies.errors import register_exception_handlers
+from proxies.front.backend import Backend
+from proxies.front.limits import Places
+from proxies.front.metrics import Metrics
+from proxies.front.observed import Observed
+from proxies.front.routes import routes
+from proxies.front.tracing import Tracing
+from proxies.memory.context import Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What an endpoint works with."""
+
+    config: ProxyConfig
+    backend: Backend
+    memory: Memory
+    metrics: Metrics
+    places: Places
+
+
+def build_app(config: ProxyConfig, backend: Backend, tracing: Tracing | None = None) -> FastAPI:
+    """An ASGI application; its lifespan starts the backend and closes it, also when the start fails."""
+
+    memory = Memory(config)
+    metrics = Metrics(backend.sessions)
+    places = Places(config.limits.max_concurrent_requests)
+    traces = tracing or Tracing()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        try:
+            traces.start()
+            await backend.start()
+            yield
+        finally:
+            try:
+                await memory.aclose()
+            finally:
+                try:
+                    await backend.aclose()
+                finally:
+                    await traces.aclose()
+
+    app = FastAPI(
+        title="memory-proxy",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+        # FastAPI's own spans and records would come beside ours, and nothing in them is redacted.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.router.redirect_slashes = False
+    app.router.routes.extend(routes(Front(config, backend, memory, metrics, places)))
+    register_exception_handlers(app)
+    app.add_middleware(Observed, metrics=metrics, tracing=traces)  # the last one added is the outermost
+    return app

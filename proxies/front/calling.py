@@ -1,0 +1,116 @@
+"""A request to a model, whatever its dialect: read, checked, routed, called, answered.
+
+bytes ── checks ── memories ── Call ── backend ──> Reply ──> JSON
+                                              └──> Stream ─> server-sent events
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from proxies.errors import UNREADABLE, ProxyError, internal_error, log_failure
+from proxies.front.account import current
+from proxies.front.backend import Call
+from proxies.front.checks import check_params, parse_object, read_body
+from proxies.front.disconnect import ClientGone, no_answer, or_disconnect
+from proxies.front.headers import for_client, for_provider
+from proxies.front.identity import identify
+from proxies.front.kinds import Kind
+from proxies.front.models import unknown_model
+from proxies.front.streaming import EventStream, Framing, open_stream
+from proxies.jsontext import json_text
+from proxies.memory.context import HEADER, Enriched
+from proxies.memory.routing import memory_headers
+
+if TYPE_CHECKING:
+    from proxies.front.app import Front
+
+Result = TypeVar("Result")
+
+
+async def answer(front: Front, request: Request, kind: Kind) -> ASGIApp:
+    """Check, call the backend, answer; nothing is answered to a client that goes away before."""
+    account = current()
+    with account.reading:
+        sent = await read_body(request, front.config.max_body_bytes, front.config.limits.body_timeout)
+    body = parse_object(sent)
+    check_params(body, kind.shape)
+    if body.get("stream") and kind.framing is None:
+        raise ProxyError(400, "There are no streams on this route.", param="stream")
+    deployments = front.config.group(body["model"])
+    account.note_model(body["model"], deployments)
+    if not deployments:
+        raise unknown_model(body["model"])
+    routing = identify(request.headers, front.config)
+    forwarded = for_provider(request.headers)
+    account.user_id = routing.user_id
+    doing = f"{request.method} {request.url.path}"
+
+    async def work() -> ASGIApp:
+        with account.memory:
+            enriched = (
+                await front.memory.enrich(request.headers, routing, deployments, body, kind.layout)
+                if kind.layout
+                else Enriched(body)
+            )
+        account.memory_outcome = enriched.headers.get(HEADER, "")
+        call = Call(
+            route=kind.route,
+            model=body["model"],
+            params={name: value for name, value in enriched.body.items() if name != "model"},
+            headers={**forwarded, **memory_headers(routing, deployments)},
+            user_id=routing.user_id,
+        )
+        try:
+            if body.get("stream") and kind.framing:
+                return await _streamed(front, call, kind.framing, enriched, doing)
+            return await _plain(front, call, kind, enriched)
+        except ProxyError as error:
+            error.headers |= enriched.headers
+            raise
+
+    try:
+        return await or_disconnect(_own_failures(work(), doing), request.receive)
+    except ClientGone:
+        return no_answer
+
+
+async def _plain(front: Front, call: Call, kind: Kind, enriched: Enriched) -> ASGIApp:
+    account = current()
+    with account.upstream:
+        reply = await front.backend.complete(call)
+    account.note_usage(reply.body)
+    if not kind.is_answer(reply.body):
+        raise ProxyError(502, UNREADABLE)
+    enriched.heard(reply.body)
+    return Response(
+        json_text(reply.body),
+        media_type="application/json",
+        headers={**for_client(reply.headers), **enriched.headers},
+    )
+
+
+async def _streamed(
+    front: Front, call: Call, framing: Framing, enriched: Enriched, doing: str
+) -> EventStream:
+    current().upstream.begin()
+    stream = enriched.listening(await front.backend.stream(call))
+    opened = await open_stream(stream, call.model, framing, doing)
+    opened.headers = {**opened.headers, **enriched.headers}
+    return opened
+
+
+async def _own_failures(work: Awaitable[Result], doing: str) -> Result:
+    """What a backend raises besides `ProxyError` is a bug, even a `ValueError`: never the client's fault."""
+    try:
+        return await work
+    except ProxyError:
+        raise
+    except Exception as bug:
+        log_failure(bug, doing)
+        raise internal_error() from None

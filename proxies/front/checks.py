@@ -1,0 +1,215 @@
+"""From a request's bytes to parameters that may go upstream, or a `ProxyError` that says what is wrong.
+
+body ── limit 413 ── JSON 400 ── an object 400 ── types 400 ── steering 400 ──> parameters
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+
+from proxies.errors import ProxyError
+from proxies.front.steering import is_steering, is_steering_label
+from proxies.redact import redact_text
+
+_List = list[dict[str, Any]]
+
+
+class Open(BaseModel):
+    """Strict about what it knows; the rest is the provider's to judge."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class _Message(Open):
+    role: Annotated[str, Field(min_length=1)]
+    content: str | _List | None = None
+    name: str | None = None
+    tool_calls: _List | None = None
+    tool_call_id: str | None = None
+
+
+class _StreamOptions(Open):
+    include_usage: bool | None = None
+
+
+class ChatParams(Open):
+    """The types of a chat completion's parameters; ranges are the provider's business."""
+
+    model: Annotated[str, Field(min_length=1)]
+    messages: Annotated[list[_Message], Field(min_length=1)]
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    audio: dict[str, Any] | None = None
+    drop_params: bool | None = None
+    frequency_penalty: float | None = None
+    function_call: str | dict[str, Any] | None = None
+    functions: _List | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: bool | None = None
+    max_completion_tokens: int | None = None
+    max_tokens: int | None = None
+    metadata: dict[str, Any] | None = None
+    modalities: list[str] | None = None
+    n: int | None = None
+    parallel_tool_calls: bool | None = None
+    prediction: dict[str, Any] | None = None
+    presence_penalty: float | None = None
+    prompt_cache_key: str | None = None
+    reasoning_effort: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+    safety_identifier: str | None = None
+    seed: int | None = None
+    service_tier: str | None = None
+    stop: str | list[str] | None = None
+    store: bool | None = None
+    temperature: float | None = None
+    thinking: dict[str, Any] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    tools: _List | None = None
+    top_logprobs: int | None = None
+    top_p: float | None = None
+    user: str | None = None
+    verbosity: str | None = None
+    web_search_options: dict[str, Any] | None = None
+
+
+async def read_body(request: Request, limit: int, within: float | None = None) -> bytes:
+    """The body, `limit` bytes at most; raises `ProxyError` 413 without reading further.
+
+    `within` is in seconds, for the whole body; when it is over, `ProxyError` 408.
+    """
+    return b"".join([piece async for piece in read_pieces(request, limit, within)])
+
+
+async def read_pieces(request: Request, limit: int, within: float | None = None) -> AsyncIterator[bytes]:
+    """The body as it arrives, with the same limits."""
+    too_large = ProxyError(413, f"The request body is larger than {limit} bytes.")
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise too_large
+    size = 0
+    pieces = aiter(request.stream())
+    deadline = None if within is None else asyncio.get_running_loop().time() + within
+    while True:
+        try:
+            # Not around the loop: what the caller does with a piece is none of the client's time to be cut off.
+            async with asyncio.timeout_at(deadline):
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise ProxyError(408, f"The request body did not arrive within {within:g} seconds.") from None
+        size += len(piece)
+        if size > limit:
+            raise too_large
+        yield piece
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object that the body is; raises `ProxyError` 400."""
+    try:
+        text = body.decode("utf-8")
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        if "\\ud" in text.lower():
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair can't be sent on
+    except (ValueError, RecursionError) as error:
+        raise ProxyError(400, "The request body is not valid JSON.") from error
+    if not isinstance(value, dict):
+        raise ProxyError(400, "The request body must be a JSON object.")
+    return value
+
+
+def members(body: bytes) -> dict[str, Any]:
+    """What LiteLLM could read as parameters in a body that is somebody else's to judge; `{}` where nothing is."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def check_params(body: Mapping[str, Any], shape: type[BaseModel]) -> None:
+    """Return when `body` fits `shape` and steers nothing; raises `ProxyError` 400 with `param`."""
+    try:
+        shape.model_validate(body)
+    except ValidationError as invalid:
+        raise _refusal(body, invalid) from None
+    check_steering(body)
+
+
+def check_steering(body: Mapping[str, Any]) -> None:
+    """Return when no member of `body` would steer LiteLLM; raises `ProxyError` 400 with `param`."""
+    metadata = body.get("metadata")
+    labels = metadata if isinstance(metadata, Mapping) else {}
+    steering = [
+        *(name for name in body if is_steering(name)),
+        *(f"metadata.{name}" for name in labels if is_steering_label(name)),
+    ]
+    tools = body.get("tools")
+    for position, tool in enumerate(tools if isinstance(tools, list) else ()):
+        # LiteLLM would fetch and call tools of its own gateway for such a one.
+        if isinstance(tool, Mapping) and str(tool.get("server_url")).startswith("litellm_proxy"):
+            steering.append(f"tools[{position}].server_url")
+    for name in map(redact_text, steering):
+        raise ProxyError(400, f"The parameter '{name}' is not allowed: it would steer the proxy.", param=name)
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(f"{digits} is out of range")
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+_MUST_BE = {
+    "bool_type": "true or false",
+    "dict_type": "an object",
+    "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_type": "an object",
+    "string_type": "a string",
+}
+
+
+def _refusal(body: Any, invalid: ValidationError) -> ProxyError:
+    """About the first wrong parameter, and the deepest place in it: a union reports each of its branches."""
+    errors = invalid.errors(include_url=False, include_input=False)
+    found = [(*_place(body, e["loc"], e["type"]), e) for e in errors if e["loc"][:1] == errors[0]["loc"][:1]]
+    deepest = max(depth for _, depth, _ in found)
+    param, _, first = next(f for f in found if f[1] == deepest)
+    there = [e for place, _, e in found if place == param]
+    if first["type"] == "missing":
+        return ProxyError(400, f"The parameter '{param}' is missing.", param=param)
+    if any(e["type"] in ("too_short", "string_too_short") for e in there):
+        return ProxyError(400, f"The parameter '{param}' must not be empty.", param=param)
+    kinds = dict.fromkeys(_MUST_BE.get(e["type"], "of another type") for e in there)
+    return ProxyError(400, f"The parameter '{param}' must be {' or '.join(kinds)}.", param=param)
+
+
+def _place(body: Any, loc: tuple[int | str, ...], kind: str) -> tuple[str, int]:
+    """The way to a place as clients write it (`messages[0].content`), and its depth."""
+    param: str = ""
+    value = body
+    for depth, part in enumerate(loc):
+        if isinstance(value, list) and isinstance(part, int) and part < len(value):
+            param, value = f"{param}[{part}]", value[part]
+        elif isinstance(value, dict) and (part in value or (kind == "missing" and depth == len(loc) - 1)):
+            param, value = f"{param}.{part}" if param else str(part), value.get(part)
+        elif depth < len(loc) - 1:
+            continue  # names a branch of a union, not a place in the body
+        else:
+            break
+    return param, param.count(".") + param.count("[")

@@ -1,0 +1,62 @@
+"""Every way to ask a model: one row each, read by the routes, by both backends and by the harness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from proxies.front.checks import ChatParams
+from proxies.front.embeddings import EmbeddingsParams, is_embeddings
+from proxies.front.messages import MessagesFraming, MessagesParams
+from proxies.front.responses import ResponsesFraming, ResponsesParams, is_response
+from proxies.front.streaming import ChatFraming, Framing
+from proxies.memory.strategies import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What sets one route to a model apart. All else is the same for each of them.
+
+    `route` is its path below `/v1`, and `bare` says that it is reachable without that, too. `function` is
+    LiteLLM's for it, by its place in the package. `shape` types the parameters, `is_answer` knows a whole
+    answer, and `framing` writes a stream; without it there are none. `layout` is where the request
+    has its messages; without it no memories go in. `nulls`: the answer keeps them, as the LiteLLM process does.
+    """
+
+    route: str
+    function: str
+    shape: type[BaseModel]
+    framing: Framing | None = None
+    is_answer: Callable[[dict[str, Any]], bool] = lambda body: True
+    layout: Layout | None = None
+    bare: bool = False
+    nulls: bool = False
+
+
+_TABLE = (
+    Kind("chat/completions", "acompletion", ChatParams, ChatFraming(), layout="openai", bare=True),
+    Kind(
+        "messages",
+        "anthropic.messages.acreate",
+        MessagesParams,
+        MessagesFraming(),
+        is_answer=lambda body: body.get("type") == "message",
+        layout="anthropic",
+    ),
+    Kind(
+        "responses",
+        "aresponses",
+        ResponsesParams,
+        ResponsesFraming(),
+        is_answer=is_response,
+        layout="responses",
+        nulls=True,
+    ),
+    Kind("embeddings", "aembedding", EmbeddingsParams, is_answer=is_embeddings, nulls=True),
+)
+
+KINDS: dict[str, Kind] = {kind.route: kind for kind in _TABLE}
+"""The rows by their routes."""

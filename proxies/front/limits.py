@@ -1,0 +1,67 @@
+"""What a request may take, checked in the order in which it costs: its headers, then a place among those served."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from proxies.errors import ProxyError
+from proxies.limits import Limits
+
+RETRY_AFTER = "1"
+"""Seconds. A place is free as soon as any answer ends."""
+
+
+class Places:
+    """How many requests are being answered, and may be at once."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.taken = 0
+
+    def take(self) -> Place:
+        """A place, to be freed. Raises `ProxyError` 503 when there is none."""
+        if self.taken >= self.limit:
+            raise ProxyError(
+                503,
+                f"The proxy is busy: it answers {self.limit} requests already. Try again.",
+                headers={"retry-after": RETRY_AFTER},
+            )
+        self.taken += 1
+        return Place(self)
+
+
+class Place:
+    """One request's place; `free` counts once."""
+
+    def __init__(self, places: Places) -> None:
+        self._places: Places | None = places
+
+    def free(self) -> None:
+        if self._places is not None:
+            self._places.taken -= 1
+            self._places = None
+
+    def until_sent(self, answer: ASGIApp) -> ASGIApp:
+        """`answer`, which frees the place when it has been sent, however that ends."""
+
+        async def send_it(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await answer(scope, receive, send)
+            finally:
+                self.free()
+
+        return send_it
+
+
+def check_headers(headers: Sequence[tuple[bytes, bytes]], limits: Limits) -> None:
+    """Return when there are not too many, and they frame one body; raises `ProxyError` 431 or 400."""
+    if len(headers) > limits.max_headers:
+        raise ProxyError(431, f"The request has more than {limits.max_headers} headers.")
+    if sum(len(name) + len(value) for name, value in headers) > limits.max_header_bytes:
+        raise ProxyError(431, f"The request's headers are larger than {limits.max_header_bytes} bytes.")
+    names = [name for name, _ in headers]
+    if b"transfer-encoding" in names and b"content-length" in names:
+        # Two answers to where the body ends; whoever is behind us might believe the other one.
+        raise ProxyError(400, "The request has both 'content-length' and 'transfer-encoding'.")

@@ -1,0 +1,166 @@
+"""GET /metrics: Prometheus' text, the same names in both architectures.
+
+Labels have few values, whatever clients send: routes of the table, configured models, statuses. No user ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from proxies.front.account import Account
+from proxies.front.auth import check_key
+
+if TYPE_CHECKING:
+    from proxies.front.app import Front
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""The oldest version of the format, which every Prometheus reads."""
+
+UNKNOWN_MODEL = "unknown"
+
+_ANSWERS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 600)
+_TOKENS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 20, 40, 80)
+_OWN = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+_LOOKUPS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The metrics of one app, in a registry of their own. `sessions`: as `Backend.sessions`."""
+
+    def __init__(self, sessions: Callable[[], Mapping[str, int]]) -> None:
+        registry = CollectorRegistry()
+        self._registry = _WithoutDates(registry)
+        self._open: set[Account] = set()
+        self._requests = Counter(
+            "memory_proxy_requests",
+            "Requests that have ended. Status 499: the client had gone.",
+            ("route", "model", "status", "outcome"),
+            registry=registry,
+        )
+        self._total = Histogram(
+            "memory_proxy_request_seconds",
+            "From the request's arrival to the end of its answer.",
+            ("route",),
+            buckets=_ANSWERS,
+            registry=registry,
+        )
+        self._upstream = Histogram(
+            "memory_proxy_upstream_seconds",
+            "From the call upstream to its end; a stream's lasts as long as its client takes to read it.",
+            ("route", "model"),
+            buckets=_ANSWERS,
+            registry=registry,
+        )
+        self._first_token = Histogram(
+            "memory_proxy_time_to_first_token_seconds",
+            "From the request's arrival until the first bytes of a stream were sent.",
+            ("route", "model"),
+            buckets=_TOKENS,
+            registry=registry,
+        )
+        self._overhead = Histogram(
+            "memory_proxy_overhead_seconds",
+            "The proxy's own part: all but waiting for the client's body, for memories and for upstream.",
+            ("route",),
+            buckets=_OWN,
+            registry=registry,
+        )
+        self._lookups = Counter(
+            "memory_proxy_memory_lookups",
+            "What came of looking memories up: hit, miss, skipped, error.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._lookup = Histogram(
+            "memory_proxy_memory_seconds",
+            "Time spent on looking memories up; skipped ones don't count.",
+            buckets=_LOOKUPS,
+            registry=registry,
+        )
+
+        def gauge(name: str, help: str, value: Callable[[], float]) -> None:
+            Gauge(name, help, registry=registry).set_function(value)
+
+        gauge("memory_proxy_requests_in_flight", "Requests being served.", self._in_flight)
+        gauge("memory_proxy_open_streams", "Streams being sent.", self._streams)
+        gauge("memory_proxy_tasks", "Tasks of the event loop.", _tasks)
+        gauge("memory_proxy_sessions", "Clients kept for upstreams.", lambda: sessions().get("open", 0))
+        gauge(
+            "memory_proxy_session_upstreams",
+            "Upstreams that clients are kept for.",
+            lambda: sessions().get("upstreams", 0),
+        )
+        ProcessCollector(registry=registry)
+
+    def begun(self, account: Account) -> None:
+        """A request has come."""
+        self._open.add(account)
+
+    def ended(self, account: Account) -> None:
+        """It has been served, and its account closed."""
+        self._open.discard(account)
+        route = account.route
+        model = account.model if account.known else UNKNOWN_MODEL if account.model else ""
+        self._requests.labels(route, model, str(account.final_status), account.outcome).inc()
+        if account.background:
+            return
+        self._total.labels(route).observe(account.total.seconds or 0.0)
+        if account.memory_outcome:
+            self._lookups.labels(account.memory_outcome).inc()
+            if account.memory_outcome != "skipped":
+                self._lookup.observe(account.memory.seconds or 0.0)
+        if account.upstream.seconds is not None:
+            self._upstream.labels(route, model).observe(account.upstream.seconds)
+        if account.overhead is not None:
+            self._overhead.labels(route).observe(account.overhead)
+        if account.first_token is not None:
+            self._first_token.labels(route, model).observe(account.first_token)
+
+    def text(self) -> bytes:
+        """Every family with its samples. Call it in the event loop, whose tasks are counted."""
+        return generate_latest(self._registry)
+
+    def _in_flight(self) -> int:
+        return sum(not account.background for account in self._open)
+
+    def _streams(self) -> int:
+        return sum(account.streamed for account in self._open)
+
+
+class _WithoutDates(Collector):
+    """A registry whose counters don't say when they began: a series each, of no use to Prometheus' text."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+
+
+def _tasks() -> int:
+    return len(asyncio.all_tasks())
+
+
+async def show(front: Front, request: Request) -> ASGIApp:
+    """The metrics, to anyone, unless `litellm_settings.require_auth_for_metrics_endpoint` asks for the key."""
+    if front.config.litellm_settings.get("require_auth_for_metrics_endpoint"):
+        check_key(request.headers, front.config.master_key)
+    return Response(front.metrics.text(), headers={"content-type": CONTENT_TYPE})

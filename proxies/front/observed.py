@@ -1,0 +1,55 @@
+"""Around everything else: opens a request's account, sees what is answered, and closes it whatever happens."""
+
+from __future__ import annotations
+
+import time
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from proxies.front.account import Account, opened, request_id
+from proxies.front.logs import log_request
+from proxies.front.metrics import Metrics
+from proxies.front.tracing import Tracing
+
+
+class Observed:
+    """The outermost middleware. Each message passes the moment it comes."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing) -> None:
+        self.app = app
+        self._metrics = metrics
+        self._tracing = tracing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        account = Account(
+            method=scope["method"],
+            path=scope["path"],
+            request_id=request_id(headers.get("x-request-id")),
+        )
+
+        async def noting(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.start":
+                account.status = message["status"]
+                account.answer_headers = message["headers"]
+                return
+            if account.first_byte is None and message.get("body"):
+                account.first_byte = time.perf_counter()
+            account.whole = not message.get("more_body", False)
+
+        self._metrics.begun(account)
+        try:
+            with self._tracing.request(account, headers), opened(account):
+                try:
+                    await self.app(scope, receive, noting)
+                except BaseException as error:
+                    account.broken = error
+                    raise
+        finally:
+            self._metrics.ended(account)
+            log_request(account)

@@ -1,0 +1,91 @@
+"""Every route of both proxies: one row each. Those to a model are rows of `kinds.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from proxies.errors import ProxyError
+from proxies.front import data, health, metrics, models
+from proxies.front.account import current
+from proxies.front.auth import check_key
+from proxies.front.calling import answer
+from proxies.front.disconnect import no_answer
+from proxies.front.draining import draining_of
+from proxies.front.kinds import KINDS
+from proxies.front.limits import check_headers
+
+if TYPE_CHECKING:
+    from proxies.front.app import Front
+
+Endpoint = Callable[["Front", Request], Awaitable[ASGIApp]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`bare`: also reachable without the leading `/v1`; `open`: without a key."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    bare: bool = False
+    open: bool = False
+
+
+TABLE: tuple[Row, ...] = (
+    *(Row("POST", f"/v1/{kind.route}", partial(answer, kind=kind), kind.bare) for kind in KINDS.values()),
+    Row("GET", "/v1/models", models.list_all, bare=True),
+    Row("GET", "/v1/models/{model:path}", models.show_one, bare=True),
+    Row("GET", "/metrics", metrics.show, open=True),
+    Row("GET", "/health", health.live, open=True),
+    Row("GET", "/health/readiness", health.ready, open=True),
+    Row("GET", "/memory-routing/info", health.routing_info, open=True),
+)
+
+
+def routes(front: Front) -> list[Route]:
+    """The table as Starlette's routes, the key checked before anything of a request is read."""
+    named = [
+        Route(path, _guarded(front, row), methods=[row.method])
+        for row in TABLE
+        for path in ((row.path, row.path.removeprefix("/v1")) if row.bare else (row.path,))
+    ]
+    handed_on = [
+        Route(path, _guarded(front, Row("", path, data.forward)), methods=data.METHODS)
+        for family in data.FAMILIES
+        for path in (f"/v1/{family}", f"/v1/{family}/{{rest:path}}")
+        if path not in {route.path for route in named}
+    ]
+    return named + handed_on
+
+
+def _guarded(front: Front, row: Row) -> Callable[[Request], Awaitable[ASGIApp]]:
+    async def handle(request: Request) -> ASGIApp:
+        account = current()
+        account.route = row.path.replace(":path}", "}")
+        account.background = row.open
+        try:
+            check_headers(request.headers.raw, front.config.limits)
+            if row.open:
+                return await row.endpoint(front, request)
+            check_key(request.headers, front.config.master_key)
+            place = front.places.take()
+            try:
+                async with draining_of(request.scope).until_cut():
+                    return place.until_sent(await row.endpoint(front, request))
+            except BaseException:
+                place.free()
+                raise
+        except ProxyError as error:
+            account.failure = error
+            raise
+        except ClientDisconnect:  # in the middle of its request
+            return no_answer
+
+    return handle

@@ -1,0 +1,29 @@
+"""The section `limits` of the configuration: how much of a proxy's resources its clients may take.
+
+The largest body is LiteLLM's own key, `general_settings.max_request_size_mb`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_Count = Annotated[int, Field(ge=1, le=1_000_000)]
+_Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Limits(BaseModel):
+    """Sizes in bytes, times in seconds. Whoever goes over one is refused; nobody waits for a place."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    max_concurrent_requests: _Count = Field(500, description="being answered, streams until they end")
+    max_connections: _Count = Field(2000, description="open at the same time, idle ones too")
+    max_headers: _Count = Field(100, description="of one request")
+    max_header_bytes: Annotated[int, Field(ge=1024, le=1024 * 1024)] = Field(
+        32 * 1024, description="names and values of one request's headers together"
+    )
+    max_user_id_length: Annotated[int, Field(ge=1, le=4096)] = Field(256, description="characters")
+    header_timeout: _Seconds = Field(30, description="for a request's headers to arrive")
+    body_timeout: _Seconds = Field(120, description="for a request's body to arrive")

@@ -1,0 +1,175 @@
+"""Persistent HTTP clients: one cookie jar for each user of an upstream, one connection pool for the upstream.
+
+    get_session(upstream, user) ─> AsyncClient ── jar of (upstream, user), least recently used dropped
+                                        └──────── pool of upstream, shared by all its users
+
+Cookies such as Cloudflare's `cf_clearance` are kept and sent back, and never reach another user.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 600.0
+"""Seconds between two bytes of an answer, where the configuration says nothing."""
+
+STALLED = "Timeout on reading data from socket"
+"""The text of a read timeout within an answer: aiohttp's words, which the LiteLLM process passes on."""
+
+MAX_SESSIONS = 1024
+"""How many (upstream, user) pairs keep their cookies; user ids come from clients, so there must be an end."""
+
+_bodies: ContextVar[list[httpx.AsyncByteStream] | None] = ContextVar("bodies", default=None)
+
+
+@contextlib.contextmanager
+def bodies_of_answers(bodies: list[httpx.AsyncByteStream]) -> Iterator[None]:
+    """Fills `bodies` with the bodies of the answers that sessions get inside, in this task.
+
+    Closing such a body ends its call, also where the library in between has lost sight of it.
+    """
+    token = _bodies.set(bodies)
+    try:
+        yield
+    finally:
+        _bodies.reset(token)
+
+
+class _Sessions:
+    """What both managers share. `read_timeout` in seconds, None for no limit."""
+
+    _environment_proxy = True
+    _keepalive_expiry = 30.0  # seconds
+
+    def __init__(
+        self, *, read_timeout: float | None = READ_TIMEOUT, max_sessions: int = MAX_SESSIONS
+    ) -> None:
+        self._timeout = httpx.Timeout(read_timeout, connect=CONNECT_TIMEOUT, pool=CONNECT_TIMEOUT)
+        self._max_sessions = max_sessions
+        self._sessions: OrderedDict[tuple[str, str], httpx.AsyncClient] = OrderedDict()
+        self._pools: dict[str, httpx.AsyncHTTPTransport] = {}
+        self._lock = asyncio.Lock()
+        self._closed = False
+
+    async def get_session(self, upstream: str, user_id: str) -> httpx.AsyncClient:
+        """The client of `user_id` at `upstream` (a base URL, or a name); the same one each time. Don't close it.
+
+        Raises `RuntimeError` after `aclose`.
+        """
+        key = (upstream.rstrip("/"), user_id)
+        async with self._lock:
+            if self._closed:
+                raise RuntimeError("the sessions are closed")
+            session = self._sessions.get(key)
+            if session is None or session.is_closed is True:  # a mock's is another mock, which isn't closed
+                session = self._sessions[key] = self._open(key[0])
+            self._sessions.move_to_end(key)
+            while len(self._sessions) > self._max_sessions:
+                # Not closed: a call may be under way on it, and it owns nothing but its jar.
+                self._sessions.popitem(last=False)
+            return session
+
+    def count(self) -> dict[str, int]:
+        """`open` clients, for how many `upstreams`, and the `limit`."""
+        return {"open": len(self._sessions), "upstreams": len(self._pools), "limit": self._max_sessions}
+
+    async def aclose(self) -> None:
+        """Closes every client and pool. Calling it again does nothing."""
+        async with self._lock:
+            self._closed = True
+            sessions, pools = list(self._sessions.values()), list(self._pools.values())
+            self._sessions.clear()
+            self._pools.clear()
+        for session in sessions:
+            await session.aclose()
+        for pool in pools:
+            await pool.aclose()
+
+    def _open(self, upstream: str) -> httpx.AsyncClient:
+        if upstream not in self._pools:
+            self._pools[upstream] = self._pool(upstream)
+        return httpx.AsyncClient(
+            transport=_Lent(self._pools[upstream]), timeout=self._timeout, headers=self._headers()
+        )
+
+    def _pool(self, upstream: str) -> httpx.AsyncHTTPTransport:
+        limits = httpx.Limits(
+            max_connections=1000, max_keepalive_connections=100, keepalive_expiry=self._keepalive_expiry
+        )
+        proxy = _environment_proxy(upstream) if self._environment_proxy else None
+        return httpx.AsyncHTTPTransport(limits=limits, proxy=proxy)
+
+    def _headers(self) -> dict[str, str]:
+        return {}
+
+
+class ProxySessionManager(_Sessions):
+    """Clients for the LiteLLM process. It is a neighbour: a proxy set in the environment is not used."""
+
+    _environment_proxy = False
+    # LiteLLM closes connections that were idle for 5 seconds; one must not be taken up in that moment.
+    _keepalive_expiry = 4.0
+
+
+class LiteLLMSessionManager(_Sessions):
+    """Clients that `litellm.acompletion` is given for its calls to providers."""
+
+    def _headers(self) -> dict[str, str]:
+        from importlib.metadata import version
+
+        # What LiteLLM's own clients send where a provider's SDK doesn't set its own.
+        return {"user-agent": f"litellm/{version('litellm')}"}
+
+
+class MemorySessionManager(_Sessions):
+    """Clients for stores of memories, which may be far away: a proxy set in the environment is used."""
+
+
+class _Lent(httpx.AsyncBaseTransport):
+    """A pool that outlives the client which uses it."""
+
+    def __init__(self, pool: httpx.AsyncBaseTransport) -> None:
+        self._pool = pool
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._pool.handle_async_request(request)
+        if isinstance(response.stream, httpx.AsyncByteStream):
+            response.stream = _Outspoken(response.stream)
+            if (bodies := _bodies.get()) is not None:
+                bodies.append(response.stream)
+        return response
+
+
+class _Outspoken(httpx.AsyncByteStream):
+    """A body whose read timeout says so: httpx leaves the text empty, and LiteLLM passes on nothing else."""
+
+    def __init__(self, body: httpx.AsyncByteStream) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._body:
+                yield piece
+        except httpx.ReadTimeout as error:
+            raise httpx.ReadTimeout(STALLED) from error
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+def _environment_proxy(upstream: str) -> str | None:
+    """What HTTPS_PROXY, ALL_PROXY, NO_PROXY and their kin say; httpx asks them only for pools of its own."""
+    parts = urlsplit(upstream)
+    if not parts.hostname or proxy_bypass(parts.hostname):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")

@@ -1,0 +1,96 @@
+"""The whole binary stack in one command: LiteLLM as a child, the proxy and its interceptors in this process.
+
+    IDE ──> interceptor of its project ──> proxy ──> LiteLLM process ──> provider
+
+One process, so that nothing is left however it ends: the LiteLLM process goes when its parent has gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from proxies import serving
+from proxies.binary import create_app
+from proxies.config import ProxyConfig
+from proxies.interceptor import app as interceptor
+from proxies.interceptor.ports import PortRegistry, PortRegistryError
+from proxies.interceptor.project import default_user_id, project_key
+from proxies.serving import Service, SetUpError
+
+_LOOPBACK = "127.0.0.1"
+_ADVICE = "stop the program that uses it, or `memory-proxy ports remove` the project, and it gets a new one"
+_REACHED_BY = {"http://0.0.0.0": "http://127.0.0.1", "http://[::]": "http://[::1]"}
+
+
+def start(config: ProxyConfig, host: str, port: int, projects: Sequence[Path], grace: float) -> None:
+    """Serves until a signal; for each directory of `projects` an interceptor on loopback.
+
+    Once all of them answer, prints a line for each on stdout: its name and its URL, for an interceptor then its user
+    id and its project. Raises as `proxies.serving.serve` does.
+    """
+    with contextlib.ExitStack() as held:
+        sock = held.enter_context(serving.bind(host, port))
+        url = serving.url_of(sock)
+        services = [Service("binary", lambda: create_app(config), sock, config.limits)]
+        lines = [f"proxy        {url}"]
+        for project in dict.fromkeys(map(project_key, projects)):
+            intercepting = held.enter_context(_interceptor(config, project, _reachable(url)))
+            services.append(intercepting)
+            where = click.format_filename(project)
+            lines.append(f"interceptor  {intercepting.url}  {default_user_id(project)}  {where}")
+        done = held.enter_context(_progress("starting LiteLLM, which takes some seconds"))
+
+        def announce() -> None:
+            done()
+            click.echo("\n".join(lines))
+            sys.stdout.flush()
+            if sys.stderr.isatty():
+                click.echo("Ctrl+C stops all of them.", err=True)
+
+        serving.serve(services, grace=grace, announce=announce)
+
+
+@contextlib.contextmanager
+def _interceptor(config: ProxyConfig, project: str, upstream: str) -> Iterator[Service]:
+    """The project's, on its port, which is taken in the registry meanwhile."""
+    user_id, header = default_user_id(project), config.user_id_mappings.custom_header
+    try:
+        registry = PortRegistry()
+        port = registry.listening_port(project)
+        if registry.is_served(port):
+            raise SetUpError(f"an interceptor listens on port {port} already, which is that of {project}")
+        with serving.bind(_LOOPBACK, port, _ADVICE) as sock, registry.serving(sock.getsockname()[1]):
+            yield Service(
+                "interceptor",
+                lambda: interceptor.create_app(upstream, user_id, user_header=header),
+                sock,
+                config.limits,
+                date_header=False,  # the proxy's own
+            )
+    except PortRegistryError as error:
+        raise SetUpError(str(error)) from None
+
+
+def _reachable(url: str) -> str:
+    """Where to call who listens at `url`: on all addresses means on loopback, too."""
+    for everywhere, here in _REACHED_BY.items():
+        if url.startswith(f"{everywhere}:"):
+            return url.replace(everywhere, here, 1)
+    return url
+
+
+@contextlib.contextmanager
+def _progress(text: str) -> Iterator[Callable[[], None]]:
+    """On a terminal something that moves, until the given function is called, or all is over."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda: None
+        return
+    with console.status(text) as status:
+        yield status.stop

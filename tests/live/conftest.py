@@ -1,0 +1,84 @@
+"""One live stack for every test here: both proxies, the real LiteLLM, and the stub provider on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from parity import catalogue, stack
+from parity.catalogue import Catalogue
+from parity.stack import Stack
+from parity.targets import ARMS, Arm
+
+SERVED = (
+    "chat/plain",
+    "chat/tool_call",
+    "chat/unicode",
+    "embeddings/base64",
+    "embeddings/inputs",
+    "embeddings/status",
+    "errors/content_policy",
+    "errors/context_length",
+    "errors/openai_status",
+    "errors/timeout",
+    "messages/claude_code",
+    "messages/error_event",
+    "messages/half",
+    "messages/hang_up",
+    "messages/hang_up_early",
+    "messages/headers",
+    "messages/openai_plain",
+    "messages/openai_tool_use",
+    "messages/openai_tool_use_stream",
+    "messages/plain",
+    "messages/status",
+    "messages/stream",
+    "messages/thinking_stream",
+    "messages/timeout",
+    "messages/tool_use",
+    "messages/tool_use_stream",
+    "responses/anthropic_stream",
+    "responses/plain",
+    "responses/status_stream",
+    "responses/stream",
+    "responses/stream_fails",
+    "responses/stream_tool_call",
+    "sessions/challenge",
+    "streaming/error_frame",
+    "streaming/hang_up",
+    "streaming/hang_up_early",
+    "streaming/plain",
+    "streaming/tool_call",
+    "streaming/usage",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything below this folder is `live`, and may wait for LiteLLM to come up."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.live)
+            item.add_marker(pytest.mark.timeout(180))
+
+
+@pytest.fixture(scope="session")
+def served() -> Catalogue:
+    """The scenarios whose aliases the live stack knows as models."""
+    return Catalogue.load(catalogue.BUILT_IN / f"{name}.yaml" for name in SERVED)
+
+
+@pytest.fixture(scope="session")
+def live_stack(served: Catalogue) -> Iterator[Stack]:
+    """Up for the whole session. Under xdist each worker that needs one has its own."""
+    pytest.importorskip("litellm")
+    pytest.importorskip("prisma", reason="needs litellm[proxy] and prisma: pip install 'proxy-parity[live]'")
+    with stack.serve(served, ARMS) as running:
+        yield running
+
+
+@pytest.fixture(params=ARMS)
+def arm(request: pytest.FixtureRequest) -> Arm:
+    chosen: Arm = request.param
+    return chosen

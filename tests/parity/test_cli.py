@@ -1,0 +1,436 @@
+"""The `parity` command, as a user meets it: exit codes, last lines, files."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from jsonschema import Draft202012Validator
+
+from parity import catalogue, ledger
+from parity import recording as recordings
+from parity.catalogue import Catalogue, fingerprint
+from parity.cli import SCHEMAS, main
+from parity.observation_file import ObservationFile
+from parity.provider import serve_in_thread
+from parity.provider_control import base_url
+from parity.recording import Recording
+from proxies import yamlfile
+
+ROOT = Path(__file__).parents[2]
+MODELS = str(catalogue.BUILT_IN / "models")  # asks no backend, so it needs no time either
+WITH_LITELLM = importlib.util.find_spec("litellm") is not None
+needs_litellm = pytest.mark.skipif(not WITH_LITELLM, reason="the sdk arm needs litellm")
+
+
+def called(*arguments: str | Path) -> Result:
+    """The command in this process, which has imported litellm once and for all."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@dataclass
+class Shell:
+    """The command in a process of its own, in a folder of its own."""
+
+    folder: Path
+
+    def __call__(self, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "parity.cli", *map(str, arguments)],
+            cwd=self.folder,
+            env={
+                **{k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "PARITY_"))},
+                "PYTHONPATH": str(ROOT),
+                "PARITY_CACHE": str(self.folder / "cache"),
+                "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+                **environment,
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def observe(self, out: str, *arguments: str) -> Path:
+        done = self("observe", "--target", "binary", "--scenarios", MODELS, "--out", out, *arguments)
+        assert done.returncode == 0, done.stderr
+        return self.folder / out
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which `called` stands, with a cache of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def own_scenario(folder: Path, edit: Callable[[Recording], None] = lambda _: None) -> Path:
+    """A user's copy of chat.plain under another title, recorded as the built-in one, then edited."""
+    text = (catalogue.BUILT_IN / "chat" / "plain.yaml").read_text()
+    path = folder / "own.yaml"
+    path.write_text(text.replace("title: ", "title: In other words - ", 1))
+    (mine,) = catalogue.read_file(path)
+    recording = recordings.read(recordings.BUILT_IN / "chat" / "plain.json")
+    edit(recording)
+    made = recording.model_copy(update={"fingerprint": fingerprint(mine)})
+    recordings.write(made, folder / "cache" / f"{fingerprint(mine)}.json")
+    return path
+
+
+def another_word(recording: Recording) -> None:
+    """What an edit by hand may do to a recording: a word that LiteLLM never said."""
+    answer = recording.process[0].answer
+    assert answer is not None
+    assert answer.text is not None
+    recording.process[0] = recording.process[0].model_copy(
+        update={"answer": answer.model_copy(update={"text": answer.text.replace("Hello!", "Goodbye!")})}
+    )
+
+
+def another_question(recording: Recording) -> None:
+    """A recording of a call that no proxy makes."""
+    call = recording.process[0].call
+    recording.process[0] = recording.process[0].model_copy(
+        update={"call": call.model_copy(update={"body": {**call.body, "temperature": 2}})}
+    )
+
+
+# --- list, show, schema
+
+
+def test_list_names_every_scenario() -> None:
+    """A line holds id, tiers and promise; `--count` is the number of lines."""
+    lines = called("list").output.splitlines()
+    assert lines == [f"{s.id}\t{','.join(s.tiers)}\t{s.title}" for s in Catalogue.load()]
+    assert called("list", "--count").output == f"{len(lines)}\n"
+
+
+def test_list_reads_a_folder_of_ones_own() -> None:
+    """`--scenarios` takes the place of the built-in catalogue."""
+    lines = called("list", "--scenarios", MODELS).output.splitlines()
+    assert [line.partition("\t")[0] for line in lines] == ["models.list", "models.one", "models.unknown"]
+
+
+def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+    """A folder without scenarios is a mistake, not an empty success."""
+    done = called("list", "--scenarios", tmp_path)
+    assert done.exit_code == 2
+    assert f"{tmp_path}: holds no *.yaml file" in done.output
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMAS))
+def test_every_schema_is_a_schema(name: str) -> None:
+    """What `parity schema` prints is JSON Schema, and refuses nonsense."""
+    schema = json.loads(called("schema", name).output)
+    Draft202012Validator.check_schema(schema)
+    assert not Draft202012Validator(schema).is_valid({"nonsense": True})
+
+
+def test_scenario_files_keep_to_the_schema() -> None:
+    """Every built-in file is valid by the published schema, templates too."""
+    validator = Draft202012Validator(json.loads(called("schema").output))
+    for path in sorted(catalogue.BUILT_IN.rglob("*.yaml")):
+        document = yamlfile.load(path).data
+        assert [error.message for error in validator.iter_errors(document)] == []
+
+
+def test_the_ledger_keeps_to_its_schema() -> None:
+    """The built-in ledger is valid by the published schema."""
+    validator = Draft202012Validator(json.loads(called("schema", "ledger").output))
+    assert [error.message for error in validator.iter_errors(yamlfile.load(ledger.BUILT_IN).data)] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("chat.plan", "did you mean chat.plain"),
+        ("errors.openai_status", "did you mean errors.openai_status[400]"),
+        ("zzz", "`parity list` shows all"),
+    ],
+)
+def test_show_of_an_unknown_id_suggests(asked: str, meant: str) -> None:
+    """A mistyped id is exit code 2 and the nearest ones."""
+    done = called("show", asked)
+    assert done.exit_code == 2
+    assert f"no scenario {asked!r}; {meant}" in done.output
+
+
+@needs_litellm
+@pytest.mark.usefixtures("here")
+def test_show_puts_both_sides_next_to_each_other() -> None:
+    """The scenario, what each arm makes of it, and the verdict as the last line."""
+    done = called("show", "models.one")
+    assert done.exit_code == 0, done.output
+    assert "One model can be asked for by its name." in done.stdout
+    assert "binary" in done.stdout
+    assert "sdk" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("PASS mocked binary | sdk: cells 2 planned = 2 reported")
+
+
+# --- run
+
+
+@needs_litellm
+def test_run_ends_in_a_verdict_and_a_report(shell: Shell) -> None:
+    """The last line is the verdict, the exit code says the same, and the report's files are whole."""
+    done = shell("run", "--scenarios", MODELS, "--report", "out")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("PASS mocked binary | sdk: cells 6 planned = 6 reported")
+    names = sorted(path.name for path in (shell.folder / "out").iterdir())
+    assert names == ["binary.jsonl", "junit.xml", "report.html", "report.json", "report.md", "sdk.jsonl"]
+    report = json.loads((shell.folder / "out" / "report.json").read_text())
+    schema = json.loads(called("schema", "report").output)
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(report)] == []
+    lines = (shell.folder / "out" / "sdk.jsonl").read_text().splitlines()
+    line_schema = Draft202012Validator(json.loads(called("schema", "observation").output))
+    assert len(lines) == 4
+    assert all(line_schema.is_valid(json.loads(line)) for line in lines)
+
+
+@needs_litellm
+@pytest.mark.timeout(120)
+def test_workers_leave_the_report_as_it_is(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One process or two: report.json is the same to the byte."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    reports = []
+    files = [catalogue.BUILT_IN / name for name in ("streaming/plain.yaml", "errors/wrong_method.yaml")]
+    paths = [argument for file in files for argument in ("--scenarios", file)]
+    for workers in ("0", "2"):
+        done = called("run", *paths, "-n", workers, "--report", workers)
+        assert done.exit_code == 0, done.output
+        reports.append((here / workers / "report.json").read_bytes())
+    assert reports[0] == reports[1]
+    assert b"streaming.plain" in reports[0]
+
+
+@needs_litellm
+@pytest.mark.parametrize(
+    ("edit", "told"), [(another_word, "Goodbye!"), (another_question, "temperature")], ids=["answer", "call"]
+)
+def test_an_edited_recording_fails_the_run(here: Path, edit: Callable[[Recording], None], told: str) -> None:
+    """A double that says something else than LiteLLM did makes the arms differ, and the run fail."""
+    done = called("run", "--scenarios", own_scenario(here, edit))
+    assert done.exit_code == 1, done.output
+    assert done.stdout.splitlines()[-1].startswith("FAIL mocked binary | sdk: cells 2 planned = 2 reported")
+    assert told in done.stdout
+    assert "chat.plain" in done.stdout
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_file_from_anywhere_is_played(shell: Shell, workers: str) -> None:
+    """A scenario file may lie outside of the folder in which one stands."""
+    file = Path(MODELS) / "one.yaml"
+    done = shell("observe", "--target", "binary", "--scenarios", file, "--out", "out.jsonl", "-n", workers)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "1 observations of binary in out.jsonl\n"
+
+
+@needs_litellm
+def test_a_scenario_of_ones_own_runs(here: Path) -> None:
+    """A user's file with a recording in the cache is played like any other."""
+    done = called("run", "--scenarios", own_scenario(here))
+    assert done.exit_code == 0, done.output
+    assert (here / "parity-report" / "report.md").is_file()
+
+
+@pytest.mark.parametrize("command", ["run", "list"])
+def test_a_wrong_scenario_names_file_and_line(shell: Shell, command: str) -> None:
+    """A mistake in a scenario is exit code 2 with file, line, key and what would be right; no report."""
+    (shell.folder / "bad.yaml").write_text(
+        "id: my.own\ntitle: A promise.\nclient:\n  - method: GETT\nexpect:\n  responses: [{status: 200}]\n"
+    )
+    done = shell(command, "--scenarios", "bad.yaml")
+    assert done.returncode == 2
+    assert "bad.yaml:4: client[0].method: must be 'GET'" in done.stderr
+    assert "not 'GETT'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (shell.folder / "parity-report").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("-k", "nothing_is_called_so"), "no scenario is selected"),
+        (("-k", "models and"), "-k 'models and': expected"),
+        (("-n", "many"), "'many' is neither a number nor auto"),
+        (("--tier", "paper"), "'paper' is not one of"),
+        (("--scenarios", "not-there"), "'not-there' does not exist"),
+        (("--ledger", "bad-ledger.yaml"), "bad-ledger.yaml:1: a ledger is a list"),
+    ],
+)
+def test_a_wrong_option_is_a_set_up_error(shell: Shell, arguments: tuple[str, ...], told: str) -> None:
+    """What can't be played is exit code 2 and one sentence, and leaves nothing behind."""
+    (shell.folder / "bad-ledger.yaml").write_text("entries: 1\n")
+    done = shell("run", "--scenarios", MODELS, *arguments)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (shell.folder / "parity-report").exists()
+
+
+@pytest.mark.skipif(WITH_LITELLM, reason="only where litellm is missing")
+def test_without_litellm_a_new_scenario_cannot_be_recorded(shell: Shell) -> None:
+    """A scenario that nobody recorded is exit code 2 there, naming `parity record`."""
+    path = own_scenario(shell.folder)
+    for recording in (shell.folder / "cache").iterdir():
+        recording.unlink()
+    done = shell("observe", "--target", "binary", "--scenarios", path, "--out", "out.jsonl")
+    assert done.returncode == 2
+    assert "`parity record`" in done.stderr
+    assert "chat.plain" in done.stderr
+
+
+# --- observe, diff
+
+
+def test_observations_of_the_same_thing_do_not_differ(shell: Shell) -> None:
+    """Two files of one arm, one of them under another name, compare as identical."""
+    left, right = shell.observe("left.jsonl", "--name", "before"), shell.observe("right.jsonl")
+    done = called("diff", left, right)
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[-1].startswith(
+        "PASS mocked before | binary: cells 6 planned = 6 reported"
+    )
+
+
+def test_an_edited_observation_differs(shell: Shell) -> None:
+    """A value that is not the same is exit code 1, with scenario, path and both values."""
+    left, right = shell.observe("left.jsonl", "--name", "before"), shell.observe("right.jsonl")
+    right.write_text(right.read_text().replace('"owned_by":"openai"', '"owned_by":"somebody"', 1))
+    done = called("diff", left, right, "--report", shell.folder / "out")
+    assert done.exit_code == 1
+    assert "models.list" in done.output
+    assert "owned_by" in done.output
+    assert "somebody" in done.output
+    assert done.output.splitlines()[-1].startswith("FAIL mocked before | binary")
+    assert (shell.folder / "out" / "report.json").is_file()
+
+
+def test_files_of_other_scenarios_are_not_compared(shell: Shell) -> None:
+    """Another catalogue is exit code 2, unless the caller says that it may be."""
+    left = shell.observe("left.jsonl", "--name", "before")
+    right = shell.observe("right.jsonl", "-k", "models.one")
+    done = called("diff", left, right)
+    assert done.exit_code == 2
+    assert "made from different scenarios or tiers" in done.output
+    forgiven = called("diff", left, right, "--if-comparable")
+    assert forgiven.exit_code == 0
+    assert "nothing to compare with" in forgiven.output
+
+
+def test_a_missing_left_side_may_be_forgiven(shell: Shell) -> None:
+    """`--if-comparable` is for a first run: nothing to compare with is no failure, and is said."""
+    right, missing = shell.observe("right.jsonl"), shell.folder / "gone.jsonl"
+    assert called("diff", missing, right).exit_code == 2
+    forgiven = called("diff", missing, right, "--if-comparable")
+    assert forgiven.exit_code == 0
+    assert "gone.jsonl is not there" in forgiven.output
+
+
+def test_one_target_twice_is_no_comparison(shell: Shell) -> None:
+    """Two sides of one name could not be told apart in a report."""
+    left, right = shell.observe("left.jsonl"), shell.observe("right.jsonl")
+    done = called("diff", left, right)
+    assert done.exit_code == 2
+    assert "`parity observe --name`" in done.output
+
+
+def test_a_file_of_something_else_is_told(shell: Shell) -> None:
+    """What is no observation file is exit code 2, with file and line."""
+    left, right = shell.observe("left.jsonl"), shell.folder / "right.jsonl"
+    right.write_text('{"a": 1}\n')
+    done = called("diff", left, right)
+    assert done.exit_code == 2
+    assert "right.jsonl:1: not a header" in done.output
+
+
+def test_any_url_can_be_observed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint is asked for the model that was named, with the key of the environment, which stays out."""
+    monkeypatch.setenv("THEIR_KEY", "sk-a-key-of-theirs-0123456789")
+    scenario = Catalogue.load([catalogue.BUILT_IN / "chat" / "plain.yaml"])["chat.plain"]
+    with serve_in_thread([scenario]) as provider:
+        url = base_url(provider.url, "theirs", scenario.id)
+        options = (
+            "--model",
+            "gpt-theirs",
+            "--name",
+            "theirs",
+            "--api-key-env",
+            "THEIR_KEY",
+            "-k",
+            "chat.plain",
+        )
+        done = called("observe", "--target", url, "--out", tmp_path / "out.jsonl", *options)
+    assert done.exit_code == 0, done.output
+    written = ObservationFile.read(tmp_path / "out.jsonl")
+    assert written.header.target == "theirs"
+    (seen,) = written.observations
+    response: Any = seen.exchanges[0].response
+    assert response.json_body["model"] == "gpt-4o-mini-2024-07-18"
+    assert "sk-a-key-of-theirs" not in (tmp_path / "out.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--target", "http://127.0.0.1:9"), "a URL needs --model"),
+        (("--target", "both"), "--target is binary, sdk or a URL, not 'both'"),
+        (("--target", "http://127.0.0.1:9", "--model", "m", "-k", "zzz"), "no scenario is selected"),
+    ],
+)
+def test_a_wrong_target_is_told(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
+    """A target that can't be observed is exit code 2, and no file."""
+    done = called("observe", *arguments, "--out", tmp_path / "out.jsonl")
+    assert done.exit_code == 2
+    assert told in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- recordings against the real thing
+
+
+@pytest.mark.live
+@pytest.mark.timeout(180)
+def test_an_edited_recording_is_a_drift(shell: Shell) -> None:
+    """`check-mocks` finds the word that LiteLLM never said, and has nothing against the other recordings."""
+    path = own_scenario(shell.folder, another_word)
+    models = catalogue.BUILT_IN / "errors" / "context_length.yaml"
+    done = shell("check-mocks", "--scenarios", path, "--scenarios", models)
+    assert done.returncode == 1, done.stderr
+    *drifts, verdict = done.stdout.splitlines()
+    assert verdict == "DRIFT check-mocks: 2 recordings, 1 drifts"
+    (drift,) = drifts
+    assert drift.startswith("chat.plain")
+    assert "Goodbye!" in drift
+    assert "Hello!" in drift
+
+
+def test_checking_nothing_is_no_success() -> None:
+    """An expression that selects no recording is exit code 2."""
+    done = called("check-mocks", "-k", "zzz")
+    assert done.exit_code == 2
+    assert "no scenario is selected" in done.output
+
+
+def test_help_fits_and_names_every_command() -> None:
+    """`parity --help` shows each command with its purpose."""
+    shown = called("--help")
+    assert shown.exit_code == 0
+    for name, command in main.commands.items():
+        assert name in shown.output
+        assert command.help, name

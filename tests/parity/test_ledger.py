@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from parity.catalogue import Catalogue
+from parity.contract import Violation
+from parity.diff import Difference
+from parity.jsondiff import ABSENT
+from parity.ledger import BUILT_IN, Ledger, LedgerError, ledger_schema
+from parity.scenario import Tier
+from tests.parity.builders import BODY, HEADER, divergence, scenario, shortfall
+
+ENTRY = """\
+- kind: divergence
+  scenario: errors.status[429]
+  tiers: [live]
+  path: $.exchanges[0].response.headers['retry-after']
+  values: {binary: <absent>, sdk: "7"}
+  clause: errors.retry-after
+  why: The process drops it.
+  since: 1.106.2
+  probe: curl -si
+"""
+SHORTFALL = """\
+- kind: shortfall
+  scenario: streaming.two_choices
+  path: $.exchanges[0].response.stream.message.finish_reasons[1]
+  expected: stop
+  observed: null
+  clause: stream.finish
+  why: Lost.
+  since: 1.106.2
+  probe: acompletion(n=2)
+"""
+
+
+def load(tmp_path: Path, text: str) -> Ledger:
+    file = tmp_path / "ledger.yaml"
+    file.write_text(text)
+    return Ledger.load(file)
+
+
+def problems(tmp_path: Path, text: str) -> list[str]:
+    with pytest.raises(LedgerError) as caught:
+        load(tmp_path, text)
+    return [problem.removeprefix(f"{tmp_path}/") for problem in caught.value.problems]
+
+
+def difference(**rest: Any) -> Difference:
+    return Difference(**{"path": HEADER, "kind": "header", "left": ABSENT, "right": "7", **rest})
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    """Both kinds come as written, tiers are all of them unless said."""
+    one, two = load(tmp_path, ENTRY + SHORTFALL).entries
+    assert one == divergence(
+        "errors.status[429]",
+        tiers=["live"],
+        clause="errors.retry-after",
+        why="The process drops it.",
+        probe="curl -si",
+    )
+    assert (two.kind, two.observed, two.tiers) == ("shortfall", None, ["mocked", "live"])
+
+
+def test_the_header_of_the_shipped_ledger_teaches_what_is_read(tmp_path: Path) -> None:
+    """The commented examples are a ledger once the comment signs are taken off."""
+    header = itertools.takewhile(lambda line: line.startswith("#"), BUILT_IN.read_text().splitlines())
+    lines = [line.removeprefix("# ").removeprefix("#") for line in header]
+    start = next(i for i, line in enumerate(lines) if line.startswith("- kind"))
+    end = max(i for i, line in enumerate(lines) if line.startswith("  probe")) + 1
+    assert [e.kind for e in load(tmp_path, "\n".join(lines[start:end])).entries] == [
+        "divergence",
+        "shortfall",
+    ]
+
+
+def test_every_shipped_entry_names_a_scenario() -> None:
+    """No entry outlives what it speaks of."""
+    assert Ledger.load().unknown(Catalogue.load()) == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", "# nothing\n"])
+def test_an_empty_ledger_is_one(tmp_path: Path, text: str) -> None:
+    """Nothing listed is nothing allowed."""
+    assert load(tmp_path, text).entries == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("kind: divergence", "kind: excuse", "ledger.yaml:1"),
+        ("errors.status[429]", "errors.*", "ledger.yaml:2"),
+        ("errors.status[429]", "errors", "ledger.yaml:2"),
+        ("errors.status[429]", "errors.status[*]", "ledger.yaml:2"),
+        ("[live]", "[]", "ledger.yaml:3"),
+        ("[live]", "[some]", "ledger.yaml:3"),
+        ("$.exchanges[0]", "$.exchanges[*]", "ledger.yaml:4"),
+        (".headers['retry-after']", "['headers']['retry-after']", "write the path as $.exch"),
+        ('{binary: <absent>, sdk: "7"}', "{binary: 1}", "exactly two targets, has 1"),
+        ("binary: <absent>", 'binary: "7"', "nothing differs"),
+        ("why: The process drops it.", "why: ''", "ledger.yaml:7"),
+        ("why: The process drops it.", "because: x", "ledger.yaml:7"),
+        ("probe: curl -si", "probe: ' '", "ledger.yaml:9"),
+        ("since: 1.106.2", "since: 1.106", "ledger.yaml:8"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    """Every entry is literal, complete and justified, or the ledger isn't read at all."""
+    assert old in ENTRY
+    assert any(problem in said for said in problems(tmp_path, ENTRY.replace(old, new, 1)))
+
+
+@pytest.mark.parametrize("text", ["entries: []", "- 1", "- [", "'"])
+def test_what_is_no_ledger_is_refused(tmp_path: Path, text: str) -> None:
+    """Another shape, or no YAML at all, names the file."""
+    assert all(said.startswith("ledger.yaml") for said in problems(tmp_path, text))
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    """A misspelt path is no empty ledger."""
+    with pytest.raises(LedgerError, match=r"none\.yaml"):
+        Ledger.load(tmp_path / "none.yaml")
+
+
+def test_a_doubled_entry_is_refused(tmp_path: Path) -> None:
+    """Twice the same in one tier is a mistake; other values, or another tier, is not."""
+    [said] = problems(tmp_path, ENTRY + ENTRY.replace("[live]", "[mocked, live]"))
+    assert said.startswith("ledger.yaml:10")
+    assert "line 1" in said
+    assert len(load(tmp_path, ENTRY + ENTRY.replace('"7"', '"8"')).entries) == 2
+    assert len(load(tmp_path, ENTRY + ENTRY.replace("[live]", "[mocked]")).entries) == 2
+
+
+@pytest.mark.parametrize(
+    ("scenario_id", "tier", "left", "right", "changed", "explained"),
+    [
+        ("errors.status[429]", "live", "binary", "sdk", {}, True),
+        ("errors.status[500]", "live", "binary", "sdk", {}, True),
+        ("errors.status", "live", "binary", "sdk", {}, True),
+        ("errors.status[429]", "live", "sdk", "binary", {"left": "7", "right": ABSENT}, True),
+        ("errors.status[429]", "live", "sdk", "binary", {}, False),
+        ("errors.status[429]", "mocked", "binary", "sdk", {}, False),
+        ("errors.statuses", "live", "binary", "sdk", {}, False),
+        ("errors.status[429]", "live", "binary", "other", {}, False),
+        ("errors.status[429]", "live", "binary", "sdk", {"path": BODY}, False),
+        ("errors.status[429]", "live", "binary", "sdk", {"right": "8"}, False),
+        ("errors.status[429]", "live", "binary", "sdk", {"right": 7}, False),
+        ("errors.status[429]", "live", "binary", "sdk", {"left": None}, False),
+        ("errors.status[429]", "live", "binary", "sdk", {"left": "<absent>"}, False),
+    ],
+)
+def test_only_the_listed_difference_is_explained(
+    scenario_id: str, tier: Tier, left: str, right: str, changed: dict[str, Any], explained: bool
+) -> None:
+    """Scenario or template, tier, path and the value of each target have to be the listed ones."""
+    ledger = Ledger(entries=(divergence("errors.status", tiers=["live"]),))
+    found = ledger.explain(difference(**changed), scenario_id, tier, left, right)
+    assert (found is not None) is explained
+
+
+def test_an_entry_on_one_case_says_nothing_of_another() -> None:
+    """A literal id covers itself alone."""
+    ledger = Ledger(entries=(divergence("errors.status[429]"),))
+    assert ledger.explain(difference(), "errors.status[429]", "live", "binary", "sdk")
+    assert not ledger.explain(difference(), "errors.status[500]", "live", "binary", "sdk")
+    assert not ledger.explain(difference(), "errors.status", "live", "binary", "sdk")
+
+
+@pytest.mark.parametrize(
+    ("changed", "excused"),
+    [({}, True), ({"path": HEADER}, False), ({"expected": "x"}, False), ({"actual": ABSENT}, False)],
+)
+def test_only_the_listed_violation_is_excused(changed: dict[str, Any], excused: bool) -> None:
+    """A shortfall names path, what was wanted and what is seen instead."""
+    ledger = Ledger(entries=(divergence(), shortfall("chat.plain", BODY, "stop", None)))
+    violation = Violation(**{"path": BODY, "expected": "stop", "actual": None, **changed})
+    assert (ledger.excuse(violation, "chat.plain", "mocked") is not None) is excused
+    assert ledger.excuse(violation, "chat.other", "mocked") is None
+
+
+def test_unknown_scenarios_are_found() -> None:
+    """An entry counts as known by a case, a template, and only in a tier that the scenario has."""
+    ledger = Ledger(entries=(*map(divergence, ("a.b", "a.b[c]", "a.x")), divergence("m.o", tiers=["live"])))
+    scenarios = [scenario("a.b[c]"), scenario("m.o", tiers=("mocked",))]
+    assert [e.scenario for e in ledger.unknown(scenarios)] == ["a.x", "m.o"]
+
+
+def test_the_schema_knows_both_kinds() -> None:
+    """Editors can check a ledger as it is written."""
+    assert set(ledger_schema()["$defs"]) == {"Divergence", "Shortfall"}
+
+
+def test_entries_do_not_change() -> None:
+    """What is listed is listed."""
+    with pytest.raises(ValidationError):
+        divergence().why = "else"  # type: ignore[misc]

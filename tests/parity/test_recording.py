@@ -1,0 +1,140 @@
+"""Recordings on disk: where they are, which one belongs to a scenario, what a damaged one says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from parity import recording as recordings
+from parity.catalogue import fingerprint
+from parity.observation import UpstreamCall
+from parity.recording import (
+    ProcessAnswer,
+    ProcessCall,
+    Recording,
+    RecordingError,
+    SdkAnswer,
+    SdkCall,
+    SdkException,
+)
+from parity.scenario import Scenario
+from tests.parity.builders import call, scenario
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Own folders in place of the built-in recordings and the user's cache."""
+    monkeypatch.setattr(recordings, "BUILT_IN", tmp_path / "built-in")
+    monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def recording(of: Scenario, **rest: object) -> Recording:
+    return Recording.model_validate(
+        {"scenario": of.id, "fingerprint": fingerprint(of), "litellm": "1.2.3", **rest}
+    )
+
+
+def full(of: Scenario) -> Recording:
+    error = SdkException(type="litellm.Timeout", args=["late", None], attributes={"status_code": 408})
+    return recording(
+        of,
+        process=[
+            ProcessCall(
+                call=call(n=1), answer=ProcessAnswer(status=200, headers={"a": "b"}, text="Grüße 🌍")
+            ),
+            ProcessCall(
+                call=call(n=2), answer=ProcessAnswer(status=200, frames=["data: 1\n\n"], broken="cut")
+            ),
+            ProcessCall(call=call(n=3), answer=None),
+        ],
+        sdk=[
+            SdkCall(call=call(n=1), answer=SdkAnswer(value={"id": "1"}, response_headers={"a": "b"})),
+            SdkCall(call=call(n=2), answer=SdkAnswer(chunks=[{"id": "2"}], raises=error)),
+            SdkCall(call=UpstreamCall(route="chat/completions"), answer=None),
+        ],
+    )
+
+
+def test_write_and_read_lose_nothing(tmp_path: Path) -> None:
+    """What was written is read back equal, and written again it is the same text."""
+    made = full(scenario())
+    path = tmp_path / "deep" / "er" / "a.json"
+    recordings.write(made, path)
+    again = recordings.read(path)
+    assert again == made
+    assert again.dumps() == path.read_text(encoding="utf-8") == made.dumps()
+
+
+def test_the_text_is_readable() -> None:
+    """A recording can be reviewed: indented, letters as letters, closed by a newline."""
+    text = full(scenario()).dumps()
+    assert "Grüße 🌍" in text
+    assert "\n " in text
+    assert text.endswith("}\n")
+
+
+def test_find_prefers_what_ships(folders: Path) -> None:
+    """A built-in recording is used before one in the cache, else the cache's, else there is none."""
+    mine = scenario("chat.plain[a]")
+    assert recordings.find(mine) is None
+    recordings.write(recording(mine, litellm="cached"), recordings.cache_path(mine))
+    assert recordings.find(mine) == recording(mine, litellm="cached")
+    recordings.write(recording(mine, litellm="shipped"), recordings.built_in_path(mine))
+    assert recordings.find(mine) == recording(mine, litellm="shipped")
+    assert recordings.built_in_path(mine) == folders / "built-in" / "chat" / "plain[a].json"
+    assert recordings.cache_path(mine).parent == folders / "cache"
+
+
+def test_a_changed_scenario_has_no_recording() -> None:
+    """A recording answers for the scenario as it was, never for one that was edited since."""
+    was, now = scenario(status=200), scenario(status=201)
+    recordings.write(recording(was), recordings.built_in_path(was))
+    recordings.write(recording(was), recordings.cache_path(was))
+    assert recordings.find(was) is not None
+    assert recordings.find(now) is None
+
+
+def test_an_edited_built_in_scenario_falls_back_to_the_cache() -> None:
+    """Who edits a scenario that ships can record it into the cache."""
+    was, now = scenario(status=200), scenario(status=201)
+    recordings.write(recording(was), recordings.built_in_path(was))
+    recordings.write(recording(now), recordings.cache_path(now))
+    assert recordings.find(now) == recording(now)
+
+
+def test_missing_names_what_is_not_recorded() -> None:
+    """Of many scenarios, those without a recording, in their order."""
+    one, two, three = (scenario(f"chat.{name}") for name in ("one", "two", "three"))
+    recordings.write(recording(two), recordings.cache_path(two))
+    assert recordings.missing([one, two, three]) == [one, three]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"recording": 1}', json.dumps({"recording": 2})])
+def test_a_damaged_file_names_itself_and_the_remedy(text: str) -> None:
+    """A file that is no recording is an error, never passed over in silence."""
+    mine = scenario()
+    path = recordings.built_in_path(mine)
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(RecordingError) as caught:
+        recordings.find(mine)
+    assert str(caught.value).startswith(f"{path}: not a recording")
+    assert "parity record" in str(caught.value)
+
+
+def test_unknown_keys_are_refused(tmp_path: Path) -> None:
+    """A key of a later format is not dropped silently."""
+    data = {**json.loads(full(scenario()).dumps()), "later": 1}
+    (tmp_path / "a.json").write_text(json.dumps(data))
+    with pytest.raises(RecordingError, match="later"):
+        recordings.read(tmp_path / "a.json")
+
+
+def test_cache_folder_without_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default the cache is in the user's own cache folder."""
+    monkeypatch.delenv("PARITY_CACHE")
+    assert recordings.cache_folder().name == "recordings"
+    assert "proxy-parity" in recordings.cache_folder().parts

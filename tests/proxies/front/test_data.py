@@ -1,0 +1,351 @@
+"""Data routes through the whole binary app, with a LiteLLM process played by an httpx transport."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+from starlette.routing import Match
+
+from parity.asgi import StreamingASGITransport
+from proxies import binary
+from proxies.front import data
+from proxies.front.app import build_app
+from proxies.front.steering import is_steering
+from proxies.sessions import ProxySessionManager
+from tests.proxies.front.fakes import KEY, Exchange, FakeBackend, make_config
+
+AUTH = {"authorization": f"Bearer {KEY}"}
+Answer = Callable[[httpx.Request, bytes], httpx.Response]
+
+
+class Process(httpx.AsyncBaseTransport):
+    """Answers with `answer`; keeps the requests, their bodies, and in how many pieces these came."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.seen: list[tuple[httpx.Request, bytes]] = []
+        self.pieces = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        body = b""
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        async for piece in request.stream:
+            self.pieces += bool(piece)
+            body += piece
+        self.seen.append((request, body))
+        return self.answer(request, body)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], Any]:
+    """Makes a client of the binary app in front of a process that answers so, and gives that too."""
+
+    def make(answer: Answer) -> tuple[httpx.AsyncClient, Process]:
+        process = Process(answer)
+        monkeypatch.setattr(ProxySessionManager, "_pool", lambda self, upstream: process)
+        app = binary.create_app(make_config(), litellm_url="http://litellm.test", litellm_key="sk-process")
+        transport = StreamingASGITransport(app)
+        return httpx.AsyncClient(transport=transport, base_url="http://proxy", headers=AUTH), process
+
+    return make
+
+
+def ok(request: httpx.Request, body: bytes) -> httpx.Response:
+    return httpx.Response(200, json={"object": "list"})
+
+
+@pytest.mark.parametrize("method", data.METHODS)
+@pytest.mark.parametrize("family", data.FAMILIES)
+async def test_every_family_is_handed_on(made: Any, method: str, family: str) -> None:
+    """Method, path as written, and query arrive; so does the process's own key instead of the client's."""
+    client, process = made(ok)
+    answer = await client.request(method, f"/v1/{family}/file-a%3D=/content?after=x%2Fy&limit=2")
+    assert (answer.status_code, answer.json()) == (200, {"object": "list"})
+    [(request, _)] = process.seen
+    assert request.method == method
+    assert request.url.raw_path == f"/v1/{family}/file-a%3D=/content?after=x%2Fy&limit=2".encode()
+    assert request.headers["authorization"] == "Bearer sk-process"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/key/generate",
+        "/v1/user/new",
+        "/v1/model/new",
+        "/v1/vector_store/list",
+        "/v1/mcp/server",
+        "/v1/FILES",
+        "/v1/files/",
+        "/v1/files//x",
+        "//v1/files",
+        "/v1/files/../key/generate",
+        "/v1/files/%2e%2e/key/generate",
+        "/v1/files/%2E./key/generate",
+        "/v1/files/.../x",
+        "/v1/files/..%2fkey",
+        "/v1/files/%252e%252e/key/generate",
+        "/v1/files/a%5cb",
+        "/v1/files/..;/key",
+        "/v1/files/a;b=c",
+        "/v1/files/a%00b",
+        "/v1/files/a%0d%0ab",
+        "/v1/files/a%3fb",
+        "/v1/files/a%23b",
+        "/v1/filesystem",
+        "/files",
+    ],
+)
+async def test_no_other_path_is(made: Any, path: str) -> None:
+    """What is in no family, or could be read as another path, is 404 and reaches nobody."""
+    client, process = made(ok)
+    client.base_url = httpx.URL("http://proxy")
+    request = client.build_request("POST", "http://proxy/")
+    request.url = request.url.copy_with(raw_path=path.encode())
+    answer = await client.send(request)
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "not_found"
+    assert process.seen == []
+
+
+async def test_the_key_comes_first(made: Any) -> None:
+    """Without it nothing is handed on."""
+    client, process = made(ok)
+    answer = await client.post("/v1/moderations", json={}, headers={"authorization": "Bearer wrong"})
+    assert (answer.status_code, process.seen) == (401, [])
+
+
+async def test_the_body_is_untouched(made: Any) -> None:
+    """Not even its spaces change."""
+    client, process = made(ok)
+    body = b'{ "model":"fast",  "input" : "\xc3\xa9" }'
+    await client.post("/v1/moderations", content=body, headers={"content-type": "application/json"})
+    [(request, seen)] = process.seen
+    assert (seen, request.headers["content-type"]) == (body, "application/json")
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", None])
+async def test_a_body_must_not_steer(made: Any, content_type: str | None) -> None:
+    """Whatever it says to be, a JSON object is read by LiteLLM, and so it is here."""
+    client, process = made(ok)
+    headers = {} if content_type is None else {"content-type": content_type}
+    answer = await client.post("/v1/moderations", content=b'{"api_base": "http://x"}', headers=headers)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "api_base")
+    assert process.seen == []
+
+
+async def test_a_batch_names_its_endpoint(made: Any) -> None:
+    """What steers LiteLLM elsewhere is a parameter of this route."""
+    client, process = made(ok)
+    answer = await client.post("/v1/batches", json={"endpoint": "/v1/chat/completions"})
+    assert (answer.status_code, len(process.seen)) == (200, 1)
+
+
+def test_no_parameter_of_a_data_route_steers() -> None:
+    """Names that these routes need are not on the list of those that steer."""
+    needed = (
+        "model input dimensions encoding_format user n size quality style response_format prompt query documents "
+        "top_n voice speed instructions previous_response_id tools include store truncation reasoning training_file "
+        "hyperparameters suffix seed completion_window input_file_id metadata purpose stream file_ids"
+    )
+    assert [name for name in needed.split() if is_steering(name)] == []
+
+
+async def test_a_form_goes_up_as_it_comes(made: Any) -> None:
+    """A file is handed on piece by piece, its boundary and length included."""
+    client, process = made(ok)
+    answer = await client.post(
+        "/v1/files", data={"purpose": "batch"}, files={"file": ("a.jsonl", b"{}" * 99)}
+    )
+    assert answer.status_code == 200
+    [(request, body)] = process.seen
+    assert request.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert int(request.headers["content-length"]) == len(body)
+    assert b'filename="a.jsonl"' in body
+    assert b"{}" * 99 in body
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        'form-data; name="extra_headers"',
+        "form-data; name=extra_headers",
+        'form-data; filename="a"; NAME="api_base"',
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+async def test_a_form_must_not_steer(made: Any, disposition: str, size: int) -> None:
+    """However a field's name is written, and wherever the bytes are cut."""
+    client, process = made(ok)
+    form = f'--b\r\nContent-Disposition: {disposition}\r\n\r\n{{"x": 1}}\r\n--b--\r\n'.encode()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(form), size):
+            yield form[at : at + size]
+
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    answer = await client.post("/v1/files", content=pieces(), headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] in ("extra_headers", "api_base")
+    assert process.seen == []
+
+
+async def test_a_query_string_body_must_not_steer(made: Any) -> None:
+    """The other kind of form, its names decoded."""
+    client, process = made(ok)
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    answer = await client.post("/v1/files", content=b"purpose=x&api%5Fbase=http", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "api_base")
+    assert process.seen == []
+
+
+async def test_a_form_that_cannot_be_read_is_refused(made: Any) -> None:
+    """What nobody can check doesn't go up."""
+    client, process = made(ok)
+    for content_type in ("multipart/form-data", "multipart/form-data; boundary=b"):
+        answer = await client.post("/v1/files", content=b"nonsense", headers={"content-type": content_type})
+        assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
+    assert process.seen == []
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize("announced", [True, False])
+async def test_too_large(made: Any, content_type: str, announced: bool) -> None:
+    """The limit for bodies holds here, too, whether or not the length is told before."""
+    client, _ = made(ok)
+
+    start = b'--x\r\ncontent-disposition: form-data; name="file"\r\n\r\n'
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield start
+        for _ in range(20):
+            yield b"x" * 100
+
+    headers = {"content-type": content_type}
+    content = start + b"x" * 2000 if announced else pieces()
+    answer = await client.post("/v1/files", content=content, headers=headers)
+    assert answer.status_code == 413
+
+
+async def test_only_headers_on_the_lists_pass(made: Any) -> None:
+    """Both ways: cookies and LiteLLM's own stay out, what describes the body stays in."""
+
+    def answer(request: httpx.Request, body: bytes) -> httpx.Response:
+        headers = {
+            "content-type": "audio/mpeg",
+            "content-disposition": "attachment; filename=a.mp3",
+            "llm_provider-x-request-id": "r",
+            "x-litellm-call-id": "c",
+            "set-cookie": "a=b",
+        }
+        return httpx.Response(200, content=b"sound", headers=headers)
+
+    client, process = made(answer)
+    got = await client.post(
+        "/v1/audio/speech", json={}, headers={"cookie": "c=d", "x-other": "o", "openai-beta": "b"}
+    )
+    [(request, _)] = process.seen
+    assert {"cookie", "x-other"}.isdisjoint(request.headers)
+    assert request.headers["openai-beta"] == "b"
+    assert got.content == b"sound"
+    assert dict(got.headers) == {
+        "content-type": "audio/mpeg",
+        "content-disposition": "attachment; filename=a.mp3",
+        "content-length": "5",
+        "x-request-id": "r",
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "litellm.NotFoundError: No such file", "code": "404"}},
+        {"detail": "No such file"},
+    ],
+)
+async def test_errors_are_in_the_envelope(made: Any, body: dict[str, Any]) -> None:
+    """A failure keeps its status and its sentence, and nothing of LiteLLM's around it."""
+    client, _ = made(lambda request, _: httpx.Response(404, json=body))
+    answer = await client.get("/v1/files/file-1")
+    assert answer.status_code == 404
+    assert answer.json() == {
+        "error": {"message": "No such file", "type": "not_found_error", "param": None, "code": "not_found"}
+    }
+
+
+async def test_no_process() -> None:
+    """A process that isn't there is a bad gateway."""
+    app = binary.create_app(make_config(), litellm_url="http://127.0.0.1:1", litellm_key="sk-process")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://proxy") as client:
+        answer = await client.get("/v1/files", headers=AUTH)
+    assert answer.status_code == 502
+
+
+class Slow(httpx.AsyncByteStream):
+    """Gives one piece, then nothing until it is closed."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"first"
+        await asyncio.Event().wait()
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def test_pieces_leave_at_once_and_a_hang_up_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has come is passed on while the rest is still missing; when the client leaves, the call is closed."""
+    slow = Slow()
+    process = Process(lambda request, _: httpx.Response(200, stream=slow))
+    monkeypatch.setattr(ProxySessionManager, "_pool", lambda self, upstream: process)
+    app = binary.create_app(make_config(), litellm_url="http://litellm.test", litellm_key="sk-process")
+    exchange = Exchange(app, "/v1/audio/speech", b"{}", AUTH)
+    assert (await exchange.message())["type"] == "http.response.start"
+    assert (await exchange.message())["body"] == b"first"
+    exchange.disconnect()
+    await exchange.end()
+    assert slow.closed
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [("application/json", b"{}"), ("multipart/form-data; boundary=x", b"--x--\r\n")],
+)
+async def test_a_hang_up_before_the_answer_cancels(
+    monkeypatch: pytest.MonkeyPatch, content_type: str, body: bytes
+) -> None:
+    """Once its body is up, a client that leaves takes the call with it."""
+    cancelled = asyncio.Event()
+    called = asyncio.Event()
+
+    class Silent(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await request.aread()
+            called.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+            raise AssertionError
+
+    monkeypatch.setattr(ProxySessionManager, "_pool", lambda self, upstream: Silent())
+    app = binary.create_app(make_config(), litellm_url="http://litellm.test", litellm_key="sk-process")
+    exchange = Exchange(app, "/v1/files", body, {**AUTH, "content-type": content_type})
+    await asyncio.wait_for(called.wait(), 5)
+    exchange.disconnect()
+    assert await exchange.end() == []
+    assert cancelled.is_set()
+
+
+async def test_families_hide_no_route_of_ours() -> None:
+    """No path of a family is one of the named routes."""
+    app = build_app(make_config(), FakeBackend())
+    for family in data.FAMILIES:
+        scope = {"type": "http", "method": "POST", "path": f"/v1/{family}", "headers": []}
+        assert len([r for r in app.router.routes if r.matches(scope)[0] is Match.FULL]) == 1

@@ -1,0 +1,86 @@
+"""Serves applications for tests, as a process of its own: `python -m tests.proxies.served NAME… --grace SECONDS`.
+
+    steady   a proxy whose streams send a chunk, wait for the file GO and end; its plain answers never come
+    flood    a proxy whose streams send chunks for ever
+    slow     an app that never gets through its start
+    broken   an app that fails to start
+
+Prints a line with the URLs when all of them answer, and `NAME closed` for each that was closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import click
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from proxies.front.app import build_app
+from proxies.serving import Service, bind, serve
+from tests.proxies.front.fakes import FakeBackend, FakeStream, make_config
+
+CHUNK = {"id": "1", "choices": [{"index": 0, "delta": {"content": "Hello" * 1000}}]}
+
+
+class _Backend(FakeBackend):
+    def __init__(self, name: str) -> None:
+        super().__init__(hang=True)
+        self._name = name
+
+    async def stream(self, call: Any) -> FakeStream:
+        return _Endless(self._name)
+
+    async def aclose(self) -> None:
+        print(self._name, "closed", flush=True)
+
+
+class _Endless(FakeStream):
+    def __init__(self, name: str) -> None:
+        super().__init__((), {})
+        self._name = name
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        yield CHUNK
+        while self._name == "flood" or not Path(os.environ["GO"]).exists():
+            if self._name == "flood":
+                yield CHUNK
+            await asyncio.sleep(0 if self._name == "flood" else 0.005)
+
+
+def _app(name: str) -> ASGIApp:
+    if name in ("steady", "flood"):
+        return build_app(make_config(), _Backend(name))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        try:
+            if name == "broken":
+                raise RuntimeError("api_key=hunter22 does not work")
+            print(name, "starting", flush=True)
+            await asyncio.Event().wait()
+            yield
+        finally:
+            print(name, "closed", flush=True)
+
+    return FastAPI(lifespan=lifespan)
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--grace", type=float)
+def main(names: tuple[str, ...], grace: float) -> None:
+    logging.basicConfig(level="WARNING")
+    services = [Service(name, lambda name=name: _app(name), bind("127.0.0.1", 0)) for name in names]  # type: ignore[misc]
+    serve(services, grace=grace, announce=lambda: print(*(s.url for s in services), flush=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""The binary architecture on the route `messages`, with a LiteLLM process played by an httpx transport."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from proxies import binary
+from proxies.errors import UNREACHABLE, UNREADABLE, ProxyError
+from proxies.front.backend import Call
+from proxies.sessions import ProxySessionManager
+from tests.proxies.front.fakes import make_config
+
+CALL = Call(
+    "messages",
+    "fast",
+    {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]},
+    {"anthropic-beta": "b", "x-sm-user-id": "ann"},
+    "ann",
+)
+EVENTS = [{"type": "message_start", "message": {"id": "m"}}, {"type": "error", "error": {"message": "No"}}]
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+@pytest.fixture
+def litellm(monkeypatch: pytest.MonkeyPatch) -> Callable[[Handler], list[httpx.Request]]:
+    """Makes a handler the LiteLLM process; returns the requests that it gets."""
+
+    def play(handler: Handler) -> list[httpx.Request]:
+        seen: list[httpx.Request] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            seen.append(request)
+            return handler(request)
+
+        monkeypatch.setattr(ProxySessionManager, "_pool", lambda self, upstream: httpx.MockTransport(answer))
+        return seen
+
+    return play
+
+
+def backend() -> binary.BinaryBackend:
+    return binary.BinaryBackend(make_config(), "http://litellm.test", "sk-process-key")
+
+
+async def test_the_request(litellm: Any) -> None:
+    """The same route of the process is asked, with the same body, and answers under the name asked for."""
+    seen = litellm(lambda request: httpx.Response(200, json={"type": "message", "model": "other"}))
+    reply = await backend().complete(CALL)
+    assert str(seen[0].url) == "http://litellm.test/v1/messages"
+    assert json.loads(seen[0].content) == {
+        "model": "fast",
+        **CALL.params,
+        "extra_headers": {"anthropic-beta": "b"},
+    }
+    assert reply.body == {"type": "message", "model": "fast"}
+
+
+@pytest.mark.parametrize("cut", [1, 7, 10_000])
+async def test_events_come_as_they_are(litellm: Any, cut: int) -> None:
+    """Every event is handed on unchanged, error events too, however the bytes are cut; their end is a failure."""
+    body = "".join(f"event: x\ndata: {json.dumps(event)}\n\n" for event in EVENTS).encode()
+
+    async def pieces() -> Any:
+        for start in range(0, len(body), cut):
+            yield body[start : start + cut]
+
+    litellm(lambda request: httpx.Response(200, content=pieces()))
+    stream = await backend().stream(CALL)
+    events: list[Any] = []
+
+    async def read() -> None:
+        async for event in stream:
+            events.append(event)
+
+    with pytest.raises(ProxyError, match=UNREACHABLE):
+        await read()
+    await stream.aclose()
+    assert events == EVENTS
+
+
+async def test_an_event_that_is_no_json(litellm: Any) -> None:
+    """An event that can't be read is a failure of the provider's."""
+    litellm(lambda request: httpx.Response(200, text="event: ping\ndata: {oops\n\n"))
+    stream = await backend().stream(CALL)
+    with pytest.raises(ProxyError, match=UNREADABLE):
+        await anext(aiter(stream))
+    await stream.aclose()
+
+
+async def test_a_refusal(litellm: Any) -> None:
+    """Anthropic's error inside the process's sentence comes out as the provider wrote it."""
+    said = json.dumps({"type": "error", "error": {"type": "overloaded_error", "message": "Busy"}})
+    text = (
+        f"litellm.InternalServerError: AnthropicError - {said}\n\nLiteLLM: model group 'fast' failed with it."
+    )
+    body = {"type": "error", "error": {"type": "api_error", "message": text}}
+    litellm(lambda request: httpx.Response(500, json=body))
+    with pytest.raises(ProxyError) as caught:
+        await backend().complete(CALL)
+    assert (caught.value.status, caught.value.message) == (529, "Busy")
+
+
+@pytest.mark.parametrize("text", ['{"id": "msg', "<html>Hi</html>", "[]"])
+async def test_a_body_that_litellm_could_not_read(litellm: Any, text: str) -> None:
+    """Where LiteLLM's sentence is nothing but the provider's broken body, that is said."""
+    message = (
+        f"litellm.APIConnectionError: AnthropicException - {text}\n\nLiteLLM: model group 'fast' failed."
+    )
+    litellm(lambda request: httpx.Response(500, json={"type": "error", "error": {"message": message}}))
+    with pytest.raises(ProxyError) as caught:
+        await backend().complete(CALL)
+    assert (caught.value.status, caught.value.message) == (502, UNREADABLE)

@@ -1,0 +1,254 @@
+"""Connections on real sockets: what is no request, too large, too slow or one too many."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from proxies import http11 as module
+from proxies.front.app import build_app
+from proxies.http11 import http11, largest_head, make_room
+from proxies.limits import Limits
+from tests.proxies.front.fakes import KEY, FakeBackend, make_config
+
+KEY_LINE = f"authorization: Bearer {KEY}\r\n"
+GET = f"GET /v1/models HTTP/1.1\r\nhost: a\r\n{KEY_LINE}"
+POST = f"POST /v1/messages HTTP/1.1\r\nhost: a\r\n{KEY_LINE}"
+
+
+@contextlib.asynccontextmanager
+async def served(**limits: Any) -> AsyncIterator[int]:
+    """A port where the app is served as the command line serves it."""
+    config = make_config(limits=limits)
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            build_app(config, FakeBackend(reply={"type": "message"})),
+            http=http11(config.limits),
+            h11_max_incomplete_event_size=largest_head(config.limits),
+            log_config=None,
+            access_log=False,
+        )
+    )
+    with sock:
+        serving = asyncio.create_task(server.serve(sockets=[sock]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        try:
+            yield sock.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await asyncio.wait_for(serving, 20)
+
+
+class Peer:
+    """A client that sends bytes and reads what comes back."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def at(cls, port: int) -> AsyncIterator[Peer]:
+        peer = cls(*await asyncio.open_connection("127.0.0.1", port))
+        try:
+            yield peer
+        finally:
+            peer.writer.close()
+            with contextlib.suppress(ConnectionError):
+                await peer.writer.wait_closed()
+
+    async def send(self, text: str) -> None:
+        with contextlib.suppress(ConnectionError):
+            self.writer.write(text.encode("latin-1"))
+            await self.writer.drain()
+
+    async def answer(self) -> tuple[int, dict[str, str], Any]:
+        """Status, headers and JSON of the next answer."""
+        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).decode()
+        status, *lines = head.strip().split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines)
+        body = await self.reader.readexactly(int(headers["content-length"]))
+        return int(status.split()[1]), headers, json.loads(body)
+
+    async def rest(self) -> bytes:
+        """What comes until the server closes."""
+        return await asyncio.wait_for(self.reader.read(), 10)
+
+
+async def test_a_large_head_is_refused_while_it_comes() -> None:
+    """Nobody makes the proxy keep a header of megabytes; the refusal arrives, though not all was read."""
+    async with served(max_header_bytes=4096) as port, Peer.at(port) as peer:
+        sending = asyncio.create_task(peer.send(f"{POST}x-a: {'y' * 5_000_000}\r\n\r\n"))
+        status, headers, body = await peer.answer()
+        assert status == 431
+        assert headers["connection"] == "close"
+        assert body["type"] == "error"
+        assert "4096" in body["error"]["message"]
+        await sending
+        assert await peer.rest() == b""
+
+
+@pytest.mark.parametrize(
+    "head", ["x-a: a\0b", "x-a: a\rb", "no header", "content-length: x", "transfer-encoding: z"]
+)
+async def test_what_is_no_http_is_told_in_the_envelope(head: str) -> None:
+    """Broken requests get the envelope of the route that they seem to want."""
+    async with served() as port, Peer.at(port) as peer:
+        await peer.send(f"{POST}{head}\r\n\r\n")
+        status, _, body = await peer.answer()
+        assert status == 400
+        assert body["type"] == "error"
+
+
+async def test_a_broken_chunk_ends_the_request() -> None:
+    """A body that is no chunked body any more is answered once, and what it held of the proxy is free again."""
+    async with served(max_concurrent_requests=1) as port:
+        for _ in range(3):
+            async with Peer.at(port) as peer:
+                await peer.send(f"{POST}transfer-encoding: chunked\r\n\r\n1\r\n{{\r\n")
+                await peer.send("zz\r\nfoo\r\n")
+                status, _, body = await peer.answer()
+                assert (status, body["type"]) == (400, "error")
+                assert await peer.rest() == b""
+
+
+async def test_headers_that_do_not_come() -> None:
+    """Half a head is answered 408 when the time is over; a connection that asked for nothing is just closed."""
+    async with served(header_timeout=0.2) as port:
+        async with Peer.at(port) as peer:
+            await peer.send("GET /v1/mod")
+            assert (await peer.answer())[0] == 408
+        async with Peer.at(port) as peer:
+            assert await peer.rest() == b""
+
+
+async def test_a_drip_of_headers_does_not_win_time() -> None:
+    """Each byte is no new start: the time is for all headers, also of a connection's later requests."""
+    async with served(header_timeout=0.3) as port, Peer.at(port) as peer:
+        await peer.send(f"{GET}\r\n")
+        assert (await peer.answer())[0] == 200
+        await asyncio.sleep(0.5)  # idle between requests is no headers that are late
+        started = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() - started < 5 and not peer.reader._buffer:  # type: ignore[attr-defined]
+                await peer.send("a")
+                await asyncio.sleep(0.02)
+        assert (await peer.answer())[0] == 408
+        assert time.monotonic() - started < 3
+
+
+async def test_a_body_that_nobody_wants_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever was refused can't go on uploading for ever."""
+    monkeypatch.setattr(module, "LINGER", 0.2)
+    async with served() as port, Peer.at(port) as peer:
+        await peer.send("POST /v1/messages HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
+        assert (await peer.answer())[0] == 401
+        started = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() - started < 5 and not peer.reader.at_eof():
+                await peer.send("1\r\na\r\n")
+                await asyncio.sleep(0.02)
+        assert time.monotonic() - started < 3
+
+
+async def test_a_refused_body_that_ends_leaves_the_connection_usable() -> None:
+    """After a refusal the rest of the body is thrown away, and the next request on the connection is served."""
+    async with served() as port, Peer.at(port) as peer:
+        await peer.send("POST /v1/messages HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n")
+        assert (await peer.answer())[0] == 401
+        await peer.send("full")
+        await peer.send(f"{GET}\r\n")
+        assert (await peer.answer())[0] == 200
+
+
+async def test_a_client_that_asks_later_is_not_late() -> None:
+    """The time for headers ends with them: a slow body, or a long answer, has times of its own."""
+    async with served(header_timeout=0.2, body_timeout=5) as port, Peer.at(port) as peer:
+        body = '{"model": "fast", "max_tokens": 1, "messages": [{"role": "user", "content": "a"}]}'
+        await peer.send(f"{POST}content-length: {len(body)}\r\n\r\n{body[:9]}")
+        await asyncio.sleep(0.4)
+        await peer.send(body[9:])
+        assert (await peer.answer())[0] == 200
+
+
+async def test_one_connection_too_many() -> None:
+    """It is told so at once and closed, the others go on, and a place that is left can be taken."""
+    async with served(max_connections=3) as port:
+        async with contextlib.AsyncExitStack() as opened:
+            first, *_ = [await opened.enter_async_context(Peer.at(port)) for _ in range(3)]
+            await first.send(f"{GET}\r\n")
+            assert (await first.answer())[0] == 200
+            async with Peer.at(port) as refused:
+                status, headers, body = await refused.answer()
+                assert (status, headers["retry-after"]) == (503, "1")
+                assert body["error"]["code"] == "service_unavailable"
+            await first.send(f"{GET}\r\n")
+            assert (await first.answer())[0] == 200
+        async with asyncio.timeout(5):
+            while True:
+                async with Peer.at(port) as later:
+                    await later.send(f"{GET}\r\n")
+                    if (await later.answer())[0] == 200:
+                        break
+                await asyncio.sleep(0.05)
+
+
+async def test_many_idle_connections_are_refused_politely() -> None:
+    """Hundreds over the limit get an answer each or are closed, and those within it are served."""
+    async with served(max_connections=10) as port, contextlib.AsyncExitStack() as opened:
+        peers = [await opened.enter_async_context(Peer.at(port)) for _ in range(400)]
+        ends = await asyncio.gather(*(peer.rest() for peer in peers[10:]), return_exceptions=True)
+        told = [end for end in ends if isinstance(end, bytes) and end.startswith(b"HTTP/1.1 503")]
+        assert len(told) >= 250
+        await peers[0].send(f"{GET}\r\n")
+        assert (await peers[0].answer())[0] == 200
+
+
+def test_room_for_the_connections(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """The process may open enough files, or says that it can't, and takes as many connections as it can."""
+    resource = pytest.importorskip("resource")
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limit: asked.append(limit))
+    for now, wanted, kept in (
+        ((1024, 100_000), [(4256, 100_000)], 2000),
+        ((1024, 2048), [(2048, 2048)], 896),
+        ((64, 64), [(64, 64)], 24),
+        ((1024, resource.RLIM_INFINITY), [(4256, resource.RLIM_INFINITY)], 2000),
+        ((5000, 5000), [], 2000),
+        ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), [], 2000),
+    ):
+        asked.clear()
+        caplog.clear()
+        monkeypatch.setattr(resource, "getrlimit", lambda _, now=now: now)
+        [limits] = make_room(Limits(max_connections=2000))
+        assert asked == wanted
+        assert limits.max_connections == kept
+        assert ("max_connections: 2000" in caplog.text) is (kept < 2000)
+        assert (f"enough for {kept} connections" in caplog.text) is (kept < 2000)
+
+
+def test_room_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who serves more than one application needs room for all of them, and each gets its part of it."""
+    resource = pytest.importorskip("resource")
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limit: asked.append(limit))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 1256))
+    both = make_room(Limits(max_connections=3000), Limits(max_connections=1000))
+    assert [limits.max_connections for limits in both] == [375, 125]
+    assert asked == [(1256, 1256)]
+
+
+def test_where_there_is_no_such_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has no limit of open files to be raised."""
+    monkeypatch.setattr(module, "resource", None)
+    assert make_room(Limits()) == [Limits()]

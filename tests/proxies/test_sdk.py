@@ -1,0 +1,377 @@
+"""The sdk architecture, with `litellm.acompletion` patched or its HTTP played by a transport."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from proxies.config import ConfigError, ProxyConfig
+from proxies.errors import ProxyError
+from proxies.front.backend import Call
+from proxies.sessions import LiteLLMSessionManager
+from tests.proxies.front.fakes import KEY, make_config
+
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+litellm = pytest.importorskip("litellm")
+from proxies import sdk  # noqa: E402
+
+OPENAI = {"model": "openai/gpt-4o-mini", "api_key": "k", "api_base": "http://openai.test/v1"}
+ANTHROPIC = {
+    "model": "anthropic/claude-3-5-sonnet-20241022",
+    "api_key": "k",
+    "api_base": "http://anthropic.test",
+}
+MESSAGES = [{"role": "user", "content": "hi"}]
+COMPLETION = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "gpt-4o-mini-2024",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+}
+MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude",
+    "content": [{"type": "text", "text": "Hello"}],
+    "stop_reason": "end_turn",
+    "usage": {"input_tokens": 1, "output_tokens": 1},
+}
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+def config(*params: dict[str, Any], **sections: Any) -> ProxyConfig:
+    models = [{"model_name": "fast", "litellm_params": p} for p in params]
+    general = {"master_key": KEY}
+    return ProxyConfig.model_validate({"model_list": models, "general_settings": general, **sections})
+
+
+def call(**changes: Any) -> Call:
+    given = {"params": {"messages": MESSAGES}, "headers": {}, "user_id": "ann", **changes}
+    return Call("chat/completions", "fast", **given)
+
+
+async def read(stream: Any, into: list[Any]) -> None:
+    async for chunk in stream:
+        into.append(chunk)
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> Callable[[Handler], list[httpx.Request]]:
+    """Makes a handler the provider; returns the requests that it gets."""
+
+    def play(handler: Handler) -> list[httpx.Request]:
+        seen: list[httpx.Request] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            seen.append(request)
+            return handler(request)
+
+        monkeypatch.setattr(
+            LiteLLMSessionManager, "_pool", lambda self, upstream: httpx.MockTransport(answer)
+        )
+        return seen
+
+    return play
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """`acompletion` patched: the arguments of its calls."""
+    calls: list[dict[str, Any]] = []
+
+    async def acompletion(**arguments: Any) -> Any:
+        calls.append(arguments)
+        return litellm.ModelResponse(**COMPLETION)
+
+    monkeypatch.setattr(litellm, "acompletion", acompletion)
+    return calls
+
+
+async def test_arguments(asked: list[dict[str, Any]]) -> None:
+    """The deployment's parameters, the client's, no retries, the headers, and a client of the user's own."""
+    backend = sdk.SdkBackend(config({**OPENAI, "weight": 1, "temperature": 0}))
+    await backend.complete(
+        call(params={"messages": MESSAGES, "temperature": 1}, headers={"traceparent": "t"})
+    )
+    [arguments] = asked
+    client = arguments.pop("client")
+    assert isinstance(client, openai.AsyncOpenAI)
+    assert arguments == {
+        **OPENAI,
+        "messages": MESSAGES,
+        "temperature": 1,
+        "timeout": 6000.0,
+        "num_retries": 0,
+        "max_retries": 0,
+        "extra_headers": {"traceparent": "t"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("params", "sections", "seconds"),
+    [
+        ({"timeout": 3}, {"router_settings": {"timeout": 4}}, 3.0),
+        ({"request_timeout": 3}, {}, 3.0),
+        ({}, {"router_settings": {"timeout": 4}, "litellm_settings": {"request_timeout": 5}}, 5.0),
+        ({}, {"router_settings": {"timeout": 4, "stream_timeout": 3}}, 4.0),
+        ({}, {"litellm_settings": {"request_timeout": 5}}, 5.0),
+    ],
+)
+async def test_timeout(asked: list[dict[str, Any]], params: Any, sections: Any, seconds: float) -> None:
+    """The nearest timeout of the configuration wins."""
+    await sdk.SdkBackend(config({**OPENAI, **params}, **sections)).complete(call())
+    assert asked[0]["timeout"] == seconds
+
+
+async def test_drop_params_goes_with_the_call(asked: list[dict[str, Any]]) -> None:
+    """`drop_params` is passed per call, the client's before the configuration's; LiteLLM's global stays."""
+    backend = sdk.SdkBackend(config(OPENAI, litellm_settings={"drop_params": True}))
+    await backend.complete(call())
+    await backend.complete(call(params={"messages": MESSAGES, "drop_params": False}))
+    assert [arguments["drop_params"] for arguments in asked] == [True, False]
+    assert litellm.drop_params is not True
+
+
+async def test_group_is_shared_by_weight(asked: list[dict[str, Any]]) -> None:
+    """Deployments of one name share the calls; with weights, those with weight nought get none."""
+    both = [{**OPENAI, "model": f"openai/{name}"} for name in "ab"]
+    for _ in range(64):
+        await sdk.SdkBackend(config(*both)).complete(call())
+    assert {arguments["model"] for arguments in asked} == {"openai/a", "openai/b"}
+    asked.clear()
+    weighted = [{**both[0], "weight": 0}, {**both[1], "weight": 1}]
+    for _ in range(64):
+        await sdk.SdkBackend(config(*weighted)).complete(call())
+    assert {arguments["model"] for arguments in asked} == {"openai/b"}
+
+
+@pytest.mark.parametrize(
+    ("params", "answer", "path"),
+    [(OPENAI, COMPLETION, "/v1/chat/completions"), (ANTHROPIC, MESSAGE, "/v1/messages")],
+)
+async def test_complete_through_litellm(provider: Any, params: Any, answer: Any, path: str) -> None:
+    """One provider call; the alias as model; the provider's headers; cookies kept, a user's own."""
+    seen = provider(
+        lambda request: httpx.Response(200, json=answer, headers={"set-cookie": "cf=1", "x-request-id": "r"})
+    )
+    backend = sdk.SdkBackend(config(params))
+    for user in ("ann", "ann", "bob"):
+        reply = await backend.complete(call(user_id=user, headers={"x-sm-user-id": user}))
+    assert [request.url.path for request in seen] == [path] * 3
+    assert [request.headers.get("cookie") for request in seen] == [None, "cf=1", None]
+    assert [request.headers["x-sm-user-id"] for request in seen] == ["ann", "ann", "bob"]
+    assert reply.body["model"] == "fast"
+    assert reply.body["choices"][0]["message"]["content"] == "Hello"
+    assert reply.headers["x-request-id"] == "r"
+    await backend.aclose()
+
+
+async def test_tool_call_keeps_null_content(provider: Any) -> None:
+    """A message that only calls tools has `content: null`, as the LiteLLM process sends it."""
+    tool = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    message = {"role": "assistant", "content": None, "tool_calls": [tool]}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    provider(lambda request: httpx.Response(200, json={**COMPLETION, "choices": [choice]}))
+    body = (await sdk.SdkBackend(config(OPENAI)).complete(call())).body
+    assert body["choices"][0]["message"] == {
+        "content": None,
+        "role": "assistant",
+        "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+    } | {k: v for k, v in body["choices"][0]["message"].items() if k == "provider_specific_fields"}
+
+
+def sse(*chunks: Any) -> bytes:
+    return b"".join(f"data: {c if isinstance(c, str) else json.dumps(c)}\n\n".encode() for c in chunks)
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+
+
+class Body(httpx.AsyncByteStream):
+    """Pieces of a body; an exception among them is raised."""
+
+    def __init__(self, *pieces: bytes | Exception) -> None:
+        self.pieces = pieces
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+def streaming(body: Body) -> Handler:
+    headers = {"content-type": "text/event-stream", "x-request-id": "r"}
+    return lambda request: httpx.Response(200, headers=headers, stream=body)
+
+
+STREAMED = call(params={"messages": MESSAGES, "stream": True})
+
+
+async def test_stream(provider: Any) -> None:
+    """Chunks carry no nulls, headers are the provider's; closing twice is fine."""
+    body = Body(
+        sse(chunk({"role": "assistant", "content": "Hel"})),
+        sse(chunk({"content": "lo"}), chunk({}, "stop"), "[DONE]"),
+    )
+    provider(streaming(body))
+    stream = await sdk.SdkBackend(config(OPENAI)).stream(STREAMED)
+    chunks = [c async for c in stream]
+    await stream.aclose()
+    await stream.aclose()
+    assert "".join(c["choices"][0]["delta"].get("content", "") for c in chunks) == "Hello"
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    assert "null" not in json.dumps(chunks)
+    assert stream.headers["x-request-id"] == "r"
+
+
+@pytest.mark.parametrize("params", [OPENAI, ANTHROPIC])
+async def test_closing_half_way_closes_the_provider_call(provider: Any, params: Any) -> None:
+    """A stream that is closed after its first chunk closes the provider's connection."""
+    start = {"type": "message_start", "message": {**MESSAGE, "content": []}}
+    block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hel"}}
+    pieces = [sse(start), sse(block), sse(delta)] if params is ANTHROPIC else [sse(chunk({"content": "Hel"}))]
+    body = Body(*pieces, *[sse(delta if params is ANTHROPIC else chunk({"content": "x"}))] * 5)
+    provider(streaming(body))
+    stream = await sdk.SdkBackend(config(params)).stream(STREAMED)
+    async for _ in stream:
+        break
+    assert not body.closed
+    await stream.aclose()
+    assert body.closed
+
+
+async def test_stream_that_is_cut(provider: Any) -> None:
+    """A provider that stops half-way is an error after the chunks that came."""
+    body = Body(
+        sse(chunk({"role": "assistant", "content": "Hel"})),
+        httpx.RemoteProtocolError("peer closed connection"),
+    )
+    provider(streaming(body))
+    stream = await sdk.SdkBackend(config(OPENAI)).stream(STREAMED)
+    chunks: list[Any] = []
+    with pytest.raises(ProxyError) as caught:
+        await read(stream, chunks)
+    await stream.aclose()
+    assert len(chunks) == 1
+    assert (caught.value.status, caught.value.code) == (502, "bad_gateway")
+
+
+@pytest.mark.parametrize("params", [OPENAI, ANTHROPIC])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_refusal(provider: Any, params: Any, streamed: bool) -> None:
+    """A provider's 429 comes out with its sentence and `retry-after`, after one call."""
+    error = {"type": "error", "error": {"type": "t", "message": "Slow down.", "code": None}}
+    seen = provider(
+        lambda request: httpx.Response(429, json=error, headers={"retry-after": "7", "set-cookie": "a=b"})
+    )
+    backend = sdk.SdkBackend(config(params))
+    with pytest.raises(ProxyError) as caught:
+        await (backend.stream(STREAMED) if streamed else backend.complete(call()))
+    error_ = caught.value
+    assert (error_.status, error_.message, error_.headers) == (429, "Slow down.", {"retry-after": "7"})
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("params", [OPENAI, ANTHROPIC])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (httpx.ConnectError("All connection attempts failed"), 502),
+        (httpx.ReadError(""), 502),
+        (httpx.RemoteProtocolError("Server disconnected"), 502),
+        (httpx.ReadTimeout(""), 504),
+    ],
+)
+async def test_provider_out_of_reach(
+    provider: Any, monkeypatch: pytest.MonkeyPatch, params: Any, error: Exception, status: int
+) -> None:
+    """Broken connections are a 502 and silence a 504, after one try."""
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise error
+
+    from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+
+    seen = provider(fail)
+    second_try = staticmethod(
+        lambda *args, **options: httpx.MockTransport(lambda r: seen.append(r) or fail(r))
+    )
+    monkeypatch.setattr(AsyncHTTPHandler, "create_async_transport", second_try)
+    monkeypatch.setattr(AsyncHTTPHandler, "_create_async_transport", second_try)
+    with pytest.raises(ProxyError) as caught:
+        await sdk.SdkBackend(config(params)).complete(call())
+    assert caught.value.status == status
+    assert len(seen) == 1
+
+
+async def test_code_of_a_bad_request_survives(provider: Any) -> None:
+    """The provider's code and parameter of a 400 reach the client."""
+    error = {"error": {"message": "No.", "type": "invalid_request_error", "param": "n", "code": "bad_n"}}
+    provider(lambda request: httpx.Response(400, json=error))
+    with pytest.raises(ProxyError) as caught:
+        await sdk.SdkBackend(config(OPENAI)).complete(call())
+    assert (caught.value.code, caught.value.param) == ("bad_n", "n")
+
+
+async def test_bug_stays_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What isn't LiteLLM's error is not dressed up as the provider's."""
+
+    async def acompletion(**arguments: Any) -> Any:
+        raise ValueError("inner")
+
+    monkeypatch.setattr(litellm, "acompletion", acompletion)
+    with pytest.raises(ValueError, match="inner"):
+        await sdk.SdkBackend(config(OPENAI)).complete(call())
+
+
+async def test_readiness() -> None:
+    """Ready once LiteLLM is loaded."""
+    backend = sdk.SdkBackend(config(OPENAI))
+    with pytest.raises(ProxyError) as caught:
+        await backend.check_ready()
+    assert caught.value.status == 503
+    await backend.start()
+    await backend.check_ready()
+
+
+def test_refuses_what_it_cannot_honour() -> None:
+    """A configuration that the SDK would have to ignore stops the application from being made."""
+    with pytest.raises(ConfigError):
+        sdk.create_app(config(OPENAI, router_settings={"routing_strategy": "least-busy"}))
+
+
+async def test_openai_client_sees_a_rate_limit(provider: Any) -> None:
+    """The official client raises its own exception class, with the provider's `retry-after`."""
+    provider(
+        lambda request: httpx.Response(
+            429, json={"error": {"message": "Slow."}}, headers={"retry-after": "7"}
+        )
+    )
+    app = sdk.create_app(config(OPENAI))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
+        client = openai.AsyncOpenAI(api_key=KEY, base_url="http://proxy/v1", http_client=http, max_retries=0)
+        with pytest.raises(openai.RateLimitError) as caught:
+            await client.chat.completions.create(model="fast", messages=[{"role": "user", "content": "hi"}])
+    assert caught.value.response.headers["retry-after"] == "7"
+
+
+def test_default_config_is_a_valid_sdk_config() -> None:
+    """The fakes' configuration is one that this architecture honours."""
+    sdk.create_app(make_config())

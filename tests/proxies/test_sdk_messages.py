@@ -1,0 +1,175 @@
+"""The sdk architecture on the route `messages`, with LiteLLM patched or its HTTP played by a transport."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from proxies.config import ProxyConfig
+from proxies.errors import UNREACHABLE, UNREADABLE, ProxyError
+from proxies.front.backend import Call
+from proxies.sessions import LiteLLMSessionManager
+from tests.proxies.front.fakes import KEY
+
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+litellm = pytest.importorskip("litellm")
+from proxies import sdk  # noqa: E402
+
+ANTHROPIC = {"model": "anthropic/claude-sonnet-4-5", "api_key": "k", "api_base": "http://anthropic.test"}
+OPENAI = {"model": "openai/gpt-4o-mini", "api_key": "k", "api_base": "http://openai.test/v1"}
+MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-sonnet-4-5",
+    "content": [{"type": "text", "text": "Hello"}],
+    "stop_reason": "end_turn",
+    "usage": {"input_tokens": 1, "output_tokens": 1},
+}
+COMPLETION = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "gpt-4o-mini-2024",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+}
+PARAMS = {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+def backend(params: dict[str, Any]) -> sdk.SdkBackend:
+    models = [{"model_name": "fast", "litellm_params": params}]
+    return sdk.SdkBackend(
+        ProxyConfig.model_validate({"model_list": models, "general_settings": {"master_key": KEY}})
+    )
+
+
+def call(user: str = "ann", **changes: Any) -> Call:
+    return Call("messages", "fast", {**PARAMS, **changes}, {"anthropic-beta": "context-1m-2025-08-07"}, user)
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> Callable[[Handler], list[httpx.Request]]:
+    """Makes a handler the provider; returns the requests that it gets."""
+
+    def play(handler: Handler) -> list[httpx.Request]:
+        seen: list[httpx.Request] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            seen.append(request)
+            return handler(request)
+
+        monkeypatch.setattr(
+            LiteLLMSessionManager, "_pool", lambda self, upstream: httpx.MockTransport(answer)
+        )
+        return seen
+
+    return play
+
+
+def streaming(monkeypatch: pytest.MonkeyPatch, *pieces: Any) -> None:
+    """Makes `acreate` yield these bytes; an exception among them is raised."""
+
+    async def source() -> Any:
+        for piece in pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+    async def acreate(**arguments: Any) -> Any:
+        return source()
+
+    monkeypatch.setattr(litellm.anthropic.messages, "acreate", acreate)
+
+
+async def test_an_anthropic_model(provider: Any) -> None:
+    """The message goes to Anthropic's own route, with the betas, and comes back under the name asked for."""
+    seen = provider(lambda request: httpx.Response(200, json=MESSAGE))
+    made = backend(ANTHROPIC)
+    await made.start()
+    reply = await made.complete(call(system=[{"type": "text", "text": "s"}]))
+    assert reply.body == {**MESSAGE, "model": "fast"}
+    [request] = seen
+    assert request.url == "http://anthropic.test/v1/messages"
+    assert request.headers["anthropic-beta"] == "context-1m-2025-08-07"
+    body = json.loads(request.content)
+    assert (body["model"], body["system"]) == ("claude-sonnet-4-5", [{"type": "text", "text": "s"}])
+    await made.aclose()
+
+
+async def test_an_openai_model(provider: Any) -> None:
+    """A model of OpenAI's is asked for a chat completion, never at /responses, and answers with a message."""
+    seen = provider(lambda request: httpx.Response(200, json=COMPLETION))
+    made = backend(OPENAI)
+    await made.start()
+    reply = await made.complete(call())
+    assert [str(request.url) for request in seen] == ["http://openai.test/v1/chat/completions"]
+    assert (reply.body["type"], reply.body["model"]) == ("message", "fast")
+    assert reply.body["content"] == [{"type": "text", "text": "Hello"}]
+    await made.aclose()
+
+
+@pytest.mark.parametrize(("params", "answer"), [(ANTHROPIC, MESSAGE), (OPENAI, COMPLETION)])
+async def test_cookies_are_the_users_own(provider: Any, params: Any, answer: Any) -> None:
+    """A cookie comes back from the user who got it, and from no other, on this route as well."""
+    seen = provider(
+        lambda request: httpx.Response(200, json=answer, headers={"set-cookie": "cf_clearance=x; path=/"})
+    )
+    made = backend(params)
+    for user in ("ann", "ann", "bob"):
+        await made.complete(call(user))
+    assert [request.headers.get("cookie") for request in seen] == [None, "cf_clearance=x", None]
+    await made.aclose()
+
+
+async def test_an_error(provider: Any) -> None:
+    """Status, sentence and retry-after are the provider's."""
+    said = {"type": "error", "error": {"type": "rate_limit_error", "message": "Slow"}}
+    provider(lambda request: httpx.Response(429, json=said, headers={"retry-after": "7"}))
+    made = backend(ANTHROPIC)
+    with pytest.raises(ProxyError) as caught:
+        await made.complete(call())
+    error = caught.value
+    assert (error.status, error.message, error.headers) == (429, "Slow", {"retry-after": "7"})
+    await made.aclose()
+
+
+@pytest.mark.parametrize("cut", [1, 5, 10_000])
+async def test_bytes_become_events(monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
+    """Events come out whole wherever LiteLLM's bytes are cut, within a character as well."""
+    events = [{"type": "message_start", "message": {}}, {"type": "x", "text": "☀️"}, {"type": "message_stop"}]
+    body = "".join(
+        f"event: {event['type']}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n" for event in events
+    ).encode()
+    streaming(monkeypatch, *(body[start : start + cut] for start in range(0, len(body), cut)))
+    stream = await backend(ANTHROPIC).stream(call(stream=True))
+    assert [event async for event in stream] == events
+    await stream.aclose()
+
+
+@pytest.mark.parametrize(
+    ("last", "status", "message"),
+    [
+        (httpx.ReadError(""), 502, UNREACHABLE),
+        (httpx.RemoteProtocolError("peer closed connection"), 502, UNREACHABLE),
+        (b"event: x\ndata: {oops\n\n", 502, UNREADABLE),
+    ],
+)
+async def test_a_stream_that_breaks(
+    monkeypatch: pytest.MonkeyPatch, last: Any, status: int, message: str
+) -> None:
+    """What came before is handed out, then the failure is raised, though LiteLLM wraps none of it."""
+    streaming(monkeypatch, b'data: {"type": "message_start"}\n\n', last)
+    stream = await backend(ANTHROPIC).stream(call(stream=True))
+    events = aiter(stream)
+    assert await anext(events) == {"type": "message_start"}
+    with pytest.raises(ProxyError, match=message) as caught:
+        await anext(events)
+    assert caught.value.status == status
+    await stream.aclose()
