@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,11 +57,16 @@ SERVED = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything below this folder is `live`, and may wait for LiteLLM to come up."""
+    """Everything below this folder is `live`, needs LiteLLM's proxy, and may wait for it to come up."""
+    missing = [name for name in ("litellm", "prisma") if importlib.util.find_spec(name) is None]
+    needed = pytest.mark.skipif(
+        bool(missing), reason=f"needs {' and '.join(missing)}: pip install 'proxy-parity[live]'"
+    )
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.live)
             item.add_marker(pytest.mark.timeout(180))
+            item.add_marker(needed)
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +78,6 @@ def served() -> Catalogue:
 @pytest.fixture(scope="session")
 def live_stack(served: Catalogue) -> Iterator[Stack]:
     """Up for the whole session. Under xdist each worker that needs one has its own."""
-    pytest.importorskip("litellm")
-    pytest.importorskip("prisma", reason="needs litellm[proxy] and prisma: pip install 'proxy-parity[live]'")
     with stack.serve(served, ARMS) as running:
         yield running
 

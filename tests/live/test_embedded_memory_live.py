@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from parity.catalogue import Catalogue
 from parity.provider import serve_in_thread
@@ -24,9 +23,6 @@ async def test_a_fact_is_in_the_next_chat_of_its_user_alone(
     served: Catalogue, arm: Arm, tmp_path: Path
 ) -> None:
     """Without any account: told plainly or in a stream, known after a restart, and never to another user."""
-    if arm == "binary":
-        pytest.importorskip("prisma", reason="needs litellm[proxy] and prisma")
-    pytest.importorskip("litellm")
     scenarios = [served[PLAIN], served[STREAMED]]
     with serve_in_thread(scenarios) as provider:
         document = config_document(scenarios, arm, master_key=KEY, provider_url=provider.url)

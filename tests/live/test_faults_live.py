@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import os
 import signal
@@ -29,10 +28,6 @@ HEADER_TIMEOUT = 6.0
 UNREAD = 32e6
 """Bytes that may be under way to a reader who doesn't read: what the kernel's socket buffers hold at each step."""
 
-needs_litellm = pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, ("litellm", "prisma"))),
-    reason="needs litellm[proxy] and prisma: pip install 'proxy-parity[live]'",
-)
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="measures by /proc")
 
 
@@ -78,7 +73,6 @@ def question(model: str, text: str) -> dict[str, Any]:
     return {"model": model, "max_tokens": 64, "stream": True, "messages": [{"role": "user", "content": text}]}
 
 
-@needs_litellm
 async def test_litellm_killed_in_the_middle_of_answers(far_end: FarEnd, tmp_path: Path) -> None:
     """Each stream gets one error event in its dialect and then its end, each plain request a 502."""
     async with running("binary", far_end, tmp_path) as (process, url), client(url) as asking:
@@ -117,7 +111,6 @@ async def test_litellm_killed_in_the_middle_of_answers(far_end: FarEnd, tmp_path
         assert "event: message_stop" not in names
 
 
-@needs_litellm
 async def test_a_reader_who_does_not_read_is_not_read_for(arm: Arm, far_end: FarEnd, tmp_path: Path) -> None:
     """The provider's endless stream comes to a halt, and nothing grows, until the reader reads again or leaves."""
     async with running(arm, far_end, tmp_path) as (process, url):
@@ -157,6 +150,7 @@ async def stands_still(count: Callable[[], int]) -> None:
                 since, seen = time.monotonic(), count()
 
 
+@pytest.mark.load
 async def test_a_crowd_of_idle_connections_is_borne(
     far_end: FarEnd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

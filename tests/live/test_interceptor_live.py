@@ -10,13 +10,10 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
-import pytest
-
-pytest.importorskip("openai")
-
 import anthropic
+import httpx
 import openai
+import pytest
 
 from parity.stack import Stack
 from parity.targets import Arm

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import time
 from pathlib import Path
@@ -17,11 +16,6 @@ from parity.provider import base_url, serve_in_thread
 from parity.provider_control import ProviderControl
 from parity.stack import START_DEADLINE, ProxyProcess
 from parity.targets import Arm
-
-pytestmark = pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, ("litellm", "prisma"))),
-    reason="needs litellm[proxy] and prisma: pip install 'proxy-parity[live]'",
-)
 
 MASTER = ("sk-of-the-tests-master-key-of-january", "sk-of-the-tests-master-key-of-february")
 PROVIDER = ("the-providers-key-of-january", "the-providers-key-of-february")

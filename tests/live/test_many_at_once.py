@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import re
 import statistics
@@ -31,10 +30,7 @@ CANCELLED_WITHIN = 5.0
 SETTLED_WITHIN = 20.0
 
 
-pytestmark = pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, ("litellm", "prisma"))),
-    reason="needs litellm[proxy] and prisma: pip install 'proxy-parity[live]'",
-)
+pytestmark = pytest.mark.load
 
 
 @pytest.fixture

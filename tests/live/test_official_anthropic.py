@@ -6,11 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
-
-pytest.importorskip("anthropic")
-
 import anthropic
+import pytest
 
 from parity.catalogue import Catalogue
 from parity.provider_control import ProviderControl

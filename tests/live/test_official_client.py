@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
-
-pytest.importorskip("openai")
-
 import openai
+import pytest
 
 from parity.catalogue import Catalogue
 from parity.provider_control import ProviderControl

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import pytest
-
-pytest.importorskip("openai")
-
 import openai
+import pytest
 
 from parity.catalogue import Catalogue
 from parity.provider_control import ProviderControl

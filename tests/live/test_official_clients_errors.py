@@ -7,32 +7,21 @@ The usual statuses come with the sentences that the providers use, from the scen
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import httpx
-import pytest
-
-pytest.importorskip("anthropic")
-pytest.importorskip("groq")
-pytest.importorskip("openai")
-
 import anthropic
 import groq
+import httpx
 import openai
+import pytest
 
 from parity import catalogue, stack
 from parity.catalogue import Catalogue
 from parity.scenario import Scenario
 from parity.stack import Stack
 from parity.targets import ARMS, PROVIDER_KEY, Arm
-
-pytestmark = pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, ("litellm", "prisma"))),
-    reason="needs litellm[proxy] and prisma: pip install 'proxy-parity[live]'",
-)
 
 Vendor = Literal["openai", "anthropic", "groq"]
 VENDORS: tuple[Vendor, ...] = ("openai", "anthropic", "groq")

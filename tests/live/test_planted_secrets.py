@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,10 +19,6 @@ import httpx
 import pytest
 
 from tests.live.planted import Planted, forms, provider
-
-pytestmark = pytest.mark.skipif(
-    any(find_spec(name) is None for name in ("litellm", "prisma")), reason="needs litellm[proxy] and prisma"
-)
 
 LISTENING = re.compile(r"listening on (http://127\.0\.0\.1:\d+)")
 STATUSES = (400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504, 529)

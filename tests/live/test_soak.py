@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 from parity.targets import Arm
@@ -11,11 +9,8 @@ from tests.live.measures import AVAILABLE
 from tests.live.soak import soak
 
 pytestmark = [
+    pytest.mark.load,
     pytest.mark.skipif(not AVAILABLE, reason="reads /proc"),
-    pytest.mark.skipif(
-        not all(map(importlib.util.find_spec, ("litellm", "prisma"))),
-        reason="needs litellm[proxy] and prisma: pip install 'proxy-parity[live]'",
-    ),
 ]
 
 

@@ -61,7 +61,6 @@ def test_a_stack_that_failed_leaves_no_process_behind(served: Catalogue) -> None
 
 def test_stopping_leaves_no_process_behind(served: Catalogue) -> None:
     """Both proxies and the LiteLLM process are gone when the stack is."""
-    pytest.importorskip("prisma")
     before = descendants(getpid())
     with stack.serve([served["chat.plain"]], ARMS) as running:
         started = descendants(getpid()) - before

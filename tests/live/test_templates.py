@@ -166,7 +166,8 @@ class Real:
         )
 
     async def call(self, scenario_id: str) -> Any:
-        litellm = pytest.importorskip("litellm")
+        import litellm
+
         request = SERVED[scenario_id].client[0]
         assert isinstance(request.json_, dict)
         body = {name: value for name, value in request.json_.items() if name != "model"}
@@ -178,8 +179,6 @@ class Real:
 
 @pytest.fixture(scope="module")
 def real() -> Iterator[Real]:
-    pytest.importorskip("litellm")
-    pytest.importorskip("prisma", reason="needs litellm[proxy] and prisma: pip install 'proxy-parity[live]'")
     with ExitStack() as closing:
         provider = closing.enter_context(serve_in_thread(SERVED.values()))
         refused = closing.enter_context(refused_url())
