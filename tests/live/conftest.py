@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from parity import catalogue, stack
 from parity.catalogue import Catalogue
 from parity.stack import Stack
 from parity.targets import ARMS, Arm
+from tests.live.far_end import FarEnd
 
 SERVED = (
     "chat/plain",
@@ -86,3 +87,10 @@ def live_stack(served: Catalogue) -> Iterator[Stack]:
 def arm(request: pytest.FixtureRequest) -> Arm:
     chosen: Arm = request.param
     return chosen
+
+
+@pytest.fixture
+async def far_end() -> AsyncIterator[FarEnd]:
+    """A provider of the test's own, which is the store of memories too."""
+    async with FarEnd() as serving:
+        yield serving

@@ -23,25 +23,18 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 
-from parity.stack import START_DEADLINE, ProxyProcess
 from parity.targets import ARMS, Arm
-from tests.live.far_end import STUCK, FarEnd
+from tests.live.far_end import FarEnd
+from tests.live.in_front import client, config, looked_up_at, question, serving
 from tests.live.measures import family, resident, sockets, until
 
-KEY = "sk-of-the-tests-0123456789abcdef"
 USERS = 50
 WORKERS = 24
 SETTLED_WITHIN = 30.0
 _TASKS = re.compile(r"^memory_proxy_tasks(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
-_DEPLOYMENTS = {
-    "openai": "openai/gpt-4o-mini",
-    "anthropic": "anthropic/claude-3-5-haiku-20241022",
-    "stuck": f"openai/{STUCK}",
-}
 
 
 @dataclass(frozen=True)
@@ -140,12 +133,7 @@ class Traffic:
         return f"question {self._number}", f"user-{self._random.randrange(USERS)}"
 
     async def _ask(self, model: str, text: str, user: str, path: str, stream: bool) -> httpx.Response:
-        body = {
-            "model": model,
-            "max_tokens": 64,
-            "stream": stream,
-            "messages": [{"role": "user", "content": text}],
-        }
+        body = question(model, text, stream=stream)
         return await self._to.post(path, json=body, headers={"x-memory-user-id": user})
 
     async def _answered(
@@ -156,17 +144,17 @@ class Traffic:
         path: str = "/v1/chat/completions",
         stream: bool = False,
     ) -> None:
-        question, user = self._next()
-        answer = await self._ask(model, order + question, user, path, stream)
+        text, user = self._next()
+        answer = await self._ask(model, order + text, user, path, stream)
         assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
         asked, by, _, memories = json.loads(_text(answer, path, stream))
-        assert (asked, by) == (order + question, user)
+        assert (asked, by) == (order + text, user)
         outcome = answer.headers["x-memory"]
         assert (outcome, memories) in (("hit", [user]), ("error", [])), f"{outcome}: {memories} for {user}"
 
     async def _refused(self, status: int, model: str, order: str = "") -> None:
-        question, user = self._next()
-        answer = await self._ask(model, order + question, user, "/v1/chat/completions", False)
+        text, user = self._next()
+        answer = await self._ask(model, order + text, user, "/v1/chat/completions", False)
         _is_error(answer, status)
 
     async def _plain(self, status: int, method: str, path: str, content: bytes = b"", **headers: str) -> None:
@@ -177,8 +165,8 @@ class Traffic:
             _is_error(answer, status)
 
     async def _cut(self) -> None:
-        question, user = self._next()
-        answer = await self._ask("openai", f"cut: {question}", user, "/v1/chat/completions", True)
+        text, user = self._next()
+        answer = await self._ask("openai", f"cut: {text}", user, "/v1/chat/completions", True)
         if answer.status_code != 200:  # cut before anything of it was on its way to the client
             _is_error(answer, 502)
             return
@@ -187,23 +175,23 @@ class Traffic:
         assert json.loads(error)["error"]["code"] == "bad_gateway", answer.text
 
     async def _hang_up(self) -> None:
-        question, user = self._next()
-        body = {"model": "stuck", "stream": True, "messages": [{"role": "user", "content": question}]}
+        text, user = self._next()
+        body = question("stuck", text, stream=True)
         async with self._to.stream(
             "POST", "/v1/chat/completions", json=body, headers={"x-memory-user-id": user}
         ) as answer:
             async for line in answer.aiter_lines():
                 if line.startswith("data: "):
                     break
-        await until(lambda: question in self._far_end.gone, 10)
+        await until(lambda: text in self._far_end.gone, 10)
 
     async def _hang_up_early(self) -> None:
-        question, user = self._next()
-        asking = asyncio.create_task(self._ask("stuck", question, user, "/v1/chat/completions", False))
-        await until(lambda: question in self._far_end.waiting, 10)
+        text, user = self._next()
+        asking = asyncio.create_task(self._ask("stuck", text, user, "/v1/chat/completions", False))
+        await until(lambda: text in self._far_end.waiting, 10)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        await until(lambda: question in self._far_end.gone, 10)
+        await until(lambda: text in self._far_end.gone, 10)
 
 
 def _text(answer: httpx.Response, path: str, stream: bool) -> str:
@@ -229,31 +217,6 @@ def _is_error(answer: httpx.Response, status: int) -> None:
     assert set(error) == {"message", "type", "param", "code"}, error
 
 
-def _config(far_end: FarEnd) -> dict[str, Any]:
-    return {
-        "model_list": [
-            {
-                "model_name": name,
-                "litellm_params": {
-                    "model": model,
-                    "api_base": far_end.url if name == "anthropic" else f"{far_end.url}/v1",
-                    "api_key": "of-the-provider",
-                },
-                "model_info": {"supermemory": True},
-            }
-            for name, model in _DEPLOYMENTS.items()
-        ],
-        "general_settings": {"master_key": KEY},
-        "context_retrieval": {
-            "enabled": True,
-            "base_url": far_end.url,
-            "api_key": "of-the-store",
-            "timeout": 30.0,
-            "models": {"deny": ["stuck"]},
-        },
-    }
-
-
 async def soak(
     arm: Arm, seconds: float, *, warm_up: float = 15.0, progress: Callable[[str], None] = print
 ) -> Outcome:
@@ -261,18 +224,11 @@ async def soak(
     async with AsyncExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory()))
         far_end = await closing.enter_async_context(FarEnd(forgetful=True))
-        (folder / "config.yaml").write_text(json.dumps(_config(far_end)))
-        process = ProxyProcess(arm, folder / "config.yaml")
-        closing.callback(process.stop)
-        url = await asyncio.to_thread(process.wait_listening, time.monotonic() + START_DEADLINE)
-
-        def client() -> httpx.AsyncClient:
-            return httpx.AsyncClient(
-                base_url=url, headers={"authorization": f"Bearer {KEY}"}, timeout=60, trust_env=False
-            )
+        document = config(far_end, context_retrieval=looked_up_at(far_end))
+        process, url = await closing.enter_async_context(serving(arm, folder, document))
 
         async def level() -> Level:
-            async with client() as to:
+            async with client(url) as to:
                 found = _TASKS.search((await to.get("/metrics")).text)
             assert found is not None, "no memory_proxy_tasks in /metrics"
             pids = family(process.pid)
@@ -290,7 +246,7 @@ async def soak(
             return last
 
         async def traffic(last: float, seed: int, memory: list[float]) -> Traffic:
-            async with client() as to:
+            async with client(url) as to:
                 asking = Traffic(to, far_end, seed)
                 end = time.monotonic() + last
 

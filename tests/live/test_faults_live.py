@@ -8,20 +8,17 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from parity.stack import START_DEADLINE, ProxyProcess
 from parity.targets import Arm
-from tests.live.far_end import STUCK, FarEnd
+from tests.live.far_end import FarEnd
+from tests.live.in_front import KEY, client, config, question, serving
 from tests.live.measures import AVAILABLE, family, resident, until
 
-KEY = "sk-of-the-tests-0123456789abcdef"
 CROWD = 2_000
 MOST_CONNECTIONS = 1_500
 HEADER_TIMEOUT = 6.0
@@ -31,63 +28,22 @@ UNREAD = 32e6
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="measures by /proc")
 
 
-@pytest.fixture
-async def far_end() -> AsyncIterator[FarEnd]:
-    async with FarEnd() as serving:
-        yield serving
-
-
-@asynccontextmanager
-async def running(
-    arm: Arm, far_end: FarEnd, folder: Path, **more: Any
-) -> AsyncIterator[tuple[ProxyProcess, str]]:
-    params = {"api_key": "of-the-provider"}
-    models = {
-        "openai": ("openai/gpt-4o-mini", f"{far_end.url}/v1"),
-        "stuck": (f"openai/{STUCK}", f"{far_end.url}/v1"),
-    }
-    config = {
-        "model_list": [
-            {"model_name": name, "litellm_params": {"model": model, "api_base": base, **params}}
-            for name, (model, base) in models.items()
-        ],
-        "general_settings": {"master_key": KEY},
-        **more,
-    }
-    path = folder / "config.yaml"
-    path.write_text(json.dumps(config))
-    process = ProxyProcess(arm, path)
-    try:
-        url = await asyncio.to_thread(process.wait_listening, time.monotonic() + START_DEADLINE)
-        yield process, url
-    finally:
-        await asyncio.to_thread(process.stop)
-
-
-def client(url: str) -> httpx.AsyncClient:
-    headers = {"authorization": f"Bearer {KEY}"}
-    return httpx.AsyncClient(base_url=url, headers=headers, timeout=60, trust_env=False)
-
-
-def question(model: str, text: str) -> dict[str, Any]:
-    return {"model": model, "max_tokens": 64, "stream": True, "messages": [{"role": "user", "content": text}]}
-
-
 async def test_litellm_killed_in_the_middle_of_answers(far_end: FarEnd, tmp_path: Path) -> None:
     """Each stream gets one error event in its dialect and then its end, each plain request a 502."""
-    async with running("binary", far_end, tmp_path) as (process, url), client(url) as asking:
+    async with serving("binary", tmp_path, config(far_end)) as (process, url), client(url) as asking:
         heard: dict[str, list[str]] = {}
 
         async def listen(path: str, number: int) -> None:
             lines = heard[path] = []
-            async with asking.stream("POST", path, json=question("stuck", f"question {number}")) as answer:
+            async with asking.stream(
+                "POST", path, json=question("stuck", f"question {number}", stream=True)
+            ) as answer:
                 assert answer.status_code == 200
                 async for line in answer.aiter_lines():
                     lines.append(line)
 
         async def ask() -> httpx.Response:
-            plain = {**question("stuck", "question 3"), "stream": False}
-            return await asking.post("/v1/chat/completions", json=plain)
+            return await asking.post("/v1/chat/completions", json=question("stuck", "question 3"))
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(listen("/v1/chat/completions", 1))
@@ -113,10 +69,10 @@ async def test_litellm_killed_in_the_middle_of_answers(far_end: FarEnd, tmp_path
 
 async def test_a_reader_who_does_not_read_is_not_read_for(arm: Arm, far_end: FarEnd, tmp_path: Path) -> None:
     """The provider's endless stream comes to a halt, and nothing grows, until the reader reads again or leaves."""
-    async with running(arm, far_end, tmp_path) as (process, url):
+    async with serving(arm, tmp_path, config(far_end)) as (process, url):
         async with client(url) as asking:
-            await asking.post("/v1/chat/completions", json=question("openai", "warm up"))
-        body = json.dumps(question("openai", "flood: on and on")).encode()
+            await asking.post("/v1/chat/completions", json=question("openai", "warm up", stream=True))
+        body = json.dumps(question("openai", "flood: on and on", stream=True)).encode()
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n"
         port = int(url.rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
@@ -136,7 +92,9 @@ async def test_a_reader_who_does_not_read_is_not_read_for(arm: Arm, far_end: Far
             await leave([writer])
         await stands_still(lambda: far_end.poured)
         async with client(url) as asking:
-            answer = await asking.post("/v1/chat/completions", json=question("openai", "question 1"))
+            answer = await asking.post(
+                "/v1/chat/completions", json=question("openai", "question 1", stream=True)
+            )
             assert "[DONE]" in answer.text
 
 
@@ -158,7 +116,7 @@ async def test_a_crowd_of_idle_connections_is_borne(
     limits = {"max_connections": MOST_CONNECTIONS, "header_timeout": HEADER_TIMEOUT}
     monkeypatch.setenv("MEMORY_PROXY_LITELLM_URL", "http://127.0.0.1:1")
     crowd: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
-    async with running("binary", far_end, tmp_path, limits=limits) as (process, url):
+    async with serving("binary", tmp_path, config(far_end, limits=limits)) as (process, url):
         before = resident([process.pid])
         port = int(url.rpartition(":")[2])
         async with client(url) as friend:

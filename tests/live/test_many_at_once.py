@@ -10,17 +10,16 @@ import statistics
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from parity.stack import START_DEADLINE, ProxyProcess
+from parity.stack import ProxyProcess
 from parity.targets import Arm
-from tests.live.far_end import STUCK, FarEnd
+from tests.live.far_end import FarEnd
+from tests.live.in_front import client, config, looked_up_at, question, serving
 from tests.live.measures import AVAILABLE, family, resident, sockets, until
 
-KEY = "sk-of-the-tests-0123456789abcdef"
 USERS = 200
 REQUESTS = 4000
 IN_FLIGHT = 64
@@ -34,66 +33,17 @@ pytestmark = pytest.mark.load
 
 
 @pytest.fixture
-async def far_end() -> AsyncIterator[FarEnd]:
-    async with FarEnd() as serving:
-        yield serving
-
-
-@pytest.fixture
 async def proxy(arm: Arm, far_end: FarEnd, tmp_path: Path) -> AsyncIterator[tuple[ProxyProcess, str]]:
     """A proxy process whose deployments are at the far end.
 
     `openai` has a fact of each user from the store there, `anthropic` what the user asked earlier from a file.
     """
 
-    def deployment(name: str, model: str, base: str, **memory: Any) -> dict[str, Any]:
-        params = {"model": model, "api_base": base, "api_key": "of-the-provider"}
-        info = {"supermemory": True, "context_retrieval": memory}
-        return {"model_name": name, "litellm_params": params, "model_info": info}
-
     own = {"store": "embedded", "path": str(tmp_path / "memory.db"), "write_back": True}
-    config = {
-        "model_list": [
-            deployment("openai", "openai/gpt-4o-mini", f"{far_end.url}/v1"),
-            deployment("anthropic", "anthropic/claude-3-5-haiku-20241022", far_end.url, **own),
-            deployment("stuck", f"openai/{STUCK}", f"{far_end.url}/v1"),
-        ],
-        "general_settings": {"master_key": KEY},
-        "context_retrieval": {
-            "enabled": True,
-            "base_url": far_end.url,
-            "api_key": "of-the-store",
-            "timeout": 30.0,
-            "models": {"deny": ["stuck"]},
-        },
-    }
-    path = tmp_path / "config.yaml"
-    path.write_text(json.dumps(config))
-    process = ProxyProcess(arm, path)
-    try:
-        url = await asyncio.to_thread(process.wait_listening, time.monotonic() + START_DEADLINE)
-        yield process, url
-    finally:
-        await asyncio.to_thread(process.stop)
-
-
-def client(url: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        base_url=url,
-        headers={"authorization": f"Bearer {KEY}"},
-        timeout=60,
-        trust_env=False,
-        limits=httpx.Limits(max_connections=300),
-    )
-
-
-def question(model: str, text: str, *, stream: bool) -> dict[str, Any]:
-    return {
-        "model": model,
-        "max_tokens": 64,
-        "stream": stream,
-        "messages": [{"role": "user", "content": text}],
-    }
+    infos = {"anthropic": {"context_retrieval": own}}
+    document = config(far_end, infos, context_retrieval=looked_up_at(far_end))
+    async with serving(arm, tmp_path, document) as running:
+        yield running
 
 
 async def test_nothing_crosses_over(far_end: FarEnd, proxy: tuple[ProxyProcess, str], arm: Arm) -> None:

@@ -20,7 +20,7 @@ import pytest
 
 from tests.live.planted import Planted, forms, provider
 
-LISTENING = re.compile(r"listening on (http://127\.0\.0\.1:\d+)")
+LISTENING = re.compile(r"(?:listening on|^interceptor) +(http://127\.0\.0\.1:\d+)", re.MULTILINE)
 STATUSES = (400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504, 529)
 ORDERS = (
     "ok",
@@ -114,6 +114,8 @@ class World:
             "PYTHONPATH": str(Path(__file__).parents[2]),
             "PARITY_API_KEY": self.master_key,
             "PARITY_CACHE": str(self.folder / "cache"),
+            "INTERCEPTOR_PORT": "0",
+            "PORT_REGISTRY_PATH": str(self.folder / "ports.json"),
         }
 
 
@@ -131,17 +133,23 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.mark.parametrize(
-    ("arm", "log_format"), [("binary", "text"), ("sdk", "json"), ("sdk", "text")], ids=lambda value: value
+    ("command", "log_format"),
+    [("binary", "text"), ("start", "json"), ("sdk", "json"), ("sdk", "text")],
+    ids=lambda value: value,
 )
 @pytest.mark.timeout(300)
-def test_nothing_of_a_served_proxy_holds_a_secret(world: World, arm: str, log_format: str) -> None:
-    """Traffic of every kind, and no log line, metric, header or error of the proxy has any of the secrets."""
+def test_nothing_of_a_served_proxy_holds_a_secret(world: World, command: str, log_format: str) -> None:
+    """Traffic of every kind, and no log line, metric, header or error of the proxy has any of the secrets.
+
+    `start` is asked through the interceptor of a project.
+    """
     log = world.folder / "log"
+    project = ("--interceptor", str(world.folder)) if command == "start" else ()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "proxies", arm, "--config", str(world.config), "--port", "0"),
-                *("--log-level", "debug", "--log-format", log_format),
+                *(sys.executable, "-m", "proxies", command, "--config", str(world.config), "--port", "0"),
+                *("--log-level", "debug", "--log-format", log_format, *project),
             ],
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -13,16 +13,15 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from parity.stack import START_DEADLINE
 from tests.live.far_end import FarEnd
+from tests.live.in_front import client, config, question, written
 from tests.live.measures import AVAILABLE, family, until
 
-KEY = "sk-of-the-tests-0123456789abcdef"
 WORKERS = 16
 GONE_WITHIN = 20.0
 BACK_WITHIN = 90.0
@@ -62,41 +61,16 @@ class Started:
 
 
 @pytest.fixture
-async def far_end() -> AsyncIterator[FarEnd]:
-    async with FarEnd() as serving:
-        yield serving
-
-
-@pytest.fixture
 async def started(far_end: FarEnd, tmp_path: Path) -> AsyncIterator[Started]:
     """Just begun, in the middle of its start; with an interceptor for a project."""
-    params = {"api_key": "of-the-provider"}
-    config = {
-        "model_list": [
-            {
-                "model_name": "openai",
-                "litellm_params": {"model": "openai/gpt-4o-mini", "api_base": f"{far_end.url}/v1", **params},
-            },
-            {
-                "model_name": "anthropic",
-                "litellm_params": {
-                    "model": "anthropic/claude-3-5-haiku-20241022",
-                    "api_base": far_end.url,
-                    **params,
-                },
-            },
-        ],
-        "general_settings": {"master_key": KEY},
-    }
-    path = tmp_path / "config.yaml"
-    path.write_text(json.dumps(config))
     project = tmp_path / "shop"
     project.mkdir()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "proxies", "start", "--config", str(path), "--port", "0"),
+        *(sys.executable, "-m", "proxies", "start", "--port", "0"),
+        *("--config", str(written(tmp_path, config(far_end)))),
         *("--interceptor", str(project), "--grace", "10"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -110,20 +84,6 @@ async def started(far_end: FarEnd, tmp_path: Path) -> AsyncIterator[Started]:
         if process.returncode is None:
             process.kill()
             await process.communicate()
-
-
-def client(url: str) -> httpx.AsyncClient:
-    headers = {"authorization": f"Bearer {KEY}"}
-    return httpx.AsyncClient(base_url=url, headers=headers, timeout=60, trust_env=False)
-
-
-def question(model: str, text: str, *, stream: bool = False) -> dict[str, Any]:
-    return {
-        "model": model,
-        "max_tokens": 64,
-        "stream": stream,
-        "messages": [{"role": "user", "content": text}],
-    }
 
 
 def gone(pid: int) -> bool:
