@@ -96,6 +96,7 @@ class LiteLLMProcess:
         self.key = f"sk-{secrets.token_hex(24)}"
         self._port = 0
         self._process: asyncio.subprocess.Process | None = None
+        self._killed_because = ""
         self._directory: Path | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
@@ -120,6 +121,8 @@ class LiteLLMProcess:
         code = self._process.returncode
         if code is None:
             return ""
+        if self._killed_because:
+            return f"the LiteLLM process was killed: {self._killed_because}"
         if code < 0:
             return f"the LiteLLM process was ended by {_name(-code)}"
         return f"the LiteLLM process ended with exit code {code}"
@@ -153,6 +156,25 @@ class LiteLLMProcess:
         except BaseException:
             await self.stop()
             raise
+
+    async def answers_within(self, seconds: float) -> bool:
+        """Whether it says that it lives, whatever else it does."""
+        # Over plain HTTP: reading certificates would only hold up the event loop.
+        async with httpx.AsyncClient(
+            base_url=self.url,
+            trust_env=False,
+            timeout=seconds,
+            verify=False,  # noqa: S501
+        ) as client:
+            with contextlib.suppress(httpx.TransportError):
+                return (await client.get("/health/liveliness")).is_success
+        return False
+
+    def kill(self, because: str) -> None:
+        """At once, with all that it started; `reason` says `because` from then on."""
+        if self.alive:
+            self._killed_because = because
+            self._signal(signal.SIGKILL)
 
     async def ended(self) -> None:
         """Waits until it has ended, however it did; at once when it was never started."""
@@ -212,6 +234,7 @@ class LiteLLMProcess:
     async def _launch(self, command: list[str], path: Path) -> None:
         self._port = _free_port()
         self._lines.clear()
+        self._killed_because = ""
         environment = {**_ENVIRONMENT, **os.environ, KEY_VARIABLE: self.key, "PYTHONUNBUFFERED": "1"}
         options = {
             "--config": str(path),
@@ -236,13 +259,10 @@ class LiteLLMProcess:
 
     async def _answers(self) -> bool:
         """Waits until it answers (true) or has ended (false)."""
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=5.0) as client:
-            while self.alive:
-                with contextlib.suppress(httpx.TransportError):
-                    response = await client.get("/health/liveliness")
-                    if response.is_success and self.alive:
-                        return True
-                await asyncio.sleep(_POLL_SECONDS)
+        while self.alive:
+            if await self.answers_within(5.0) and self.alive:
+                return True
+            await asyncio.sleep(_POLL_SECONDS)
         await self._settle()
         return False
 

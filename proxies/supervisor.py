@@ -1,8 +1,8 @@
 """Keeps one LiteLLM process running: one that dies is started again, later and later while it keeps dying.
 
     start ──> running ──it ends──> waiting ──> starting ──> running
-                                      ↑            │ fails
-                                      └────────────┘
+                 │ it is stuck        ↑            │ fails
+                 └─────killed─────────┴────────────┘
 
 Times are monotonic: a clock that is set has no influence.
 """
@@ -46,6 +46,19 @@ class Backoff:
 
 
 @dataclass(frozen=True, slots=True)
+class Watchdog:
+    """When a process that runs counts as stuck: asked `every` so many seconds, it missed `misses` answers in a row.
+
+    It has `patience` seconds for each. Busy is not stuck: the question costs it nothing, so only what blocks all of its
+    requests makes it miss one.
+    """
+
+    every: float = 10.0
+    patience: float = 10.0
+    misses: int = 4
+
+
+@dataclass(frozen=True, slots=True)
 class Outage:
     """Why there is no LiteLLM process: `what` happened, and the last `lines` of a start that failed, redacted.
 
@@ -68,10 +81,16 @@ class Supervisor:
     """
 
     def __init__(
-        self, config: ProxyConfig, *, deadline: float = 60.0, backoff: Backoff | None = None
+        self,
+        config: ProxyConfig,
+        *,
+        deadline: float = 60.0,
+        backoff: Backoff | None = None,
+        watchdog: Watchdog | None = None,
     ) -> None:
         self._process = LiteLLMProcess(config, deadline=deadline)
         self._backoff = backoff or Backoff()
+        self._watchdog = watchdog or Watchdog()
         self._keeping: asyncio.Task[None] | None = None
         self._outage: Outage | None = Outage("the LiteLLM process has not been started")
         self._usual = 1.0
@@ -132,7 +151,7 @@ class Supervisor:
         failures = 0
         while True:
             up_since = time.monotonic()
-            await self._process.ended()
+            await self._ended()
             down_since = time.monotonic()
             if down_since - up_since >= self._backoff.healthy:
                 failures = 0
@@ -151,6 +170,25 @@ class Supervisor:
             self.restarts += 1
             # A warning, so that whoever saw the error before sees the end of it as well.
             logger.warning("the LiteLLM process is back after %.1f s", time.monotonic() - down_since)
+
+    async def _ended(self) -> None:
+        """Waits until it has ended, and sees to it that one which is stuck does."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            await self._process.ended()
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+
+    async def _watch(self) -> None:
+        missed, answered = 0, time.monotonic()
+        while missed < self._watchdog.misses:
+            await asyncio.sleep(self._watchdog.every)
+            if await self._process.answers_within(self._watchdog.patience):
+                missed, answered = 0, time.monotonic()
+            else:
+                missed += 1
+        self._process.kill(f"it had not answered for {time.monotonic() - answered:.0f} s")
 
     async def _restart(self) -> Outage | None:
         """None, or what went wrong."""

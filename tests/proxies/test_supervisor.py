@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from proxies.config import ProxyConfig
-from proxies.litellm_process import LiteLLMProcessError
-from proxies.supervisor import Backoff, Supervisor
+from proxies.litellm_process import LiteLLMProcess, LiteLLMProcessError
+from proxies.supervisor import Backoff, Supervisor, Watchdog
 from tests.proxies import fake_litellm
 
 QUICK = Backoff(first=0.02, most=0.1, healthy=60.0)
@@ -67,6 +67,37 @@ async def test_one_that_dies_is_started_again(fake: Callable[[], dict[str, Any]]
         assert supervisor.url.endswith(fake()["argv"][fake()["argv"].index("--port") + 1])
         assert (supervisor.key, supervisor.restarts) == (key, 1)
     assert supervisor.outage is not None
+
+
+async def test_one_that_is_stuck_is_killed_and_started_again(fake: Callable[[], dict[str, Any]]) -> None:
+    """A process that runs and answers nobody counts as dead, after several questions in a row."""
+    watchdog = Watchdog(every=0.05, patience=0.2, misses=3)
+    async with Supervisor(_config(), backoff=Backoff(first=0.4), watchdog=watchdog) as supervisor:
+        first = fake()["pid"]
+        os.kill(first, signal.SIGSTOP)
+        await _until(lambda: supervisor.outage is not None)
+        outage = supervisor.outage
+        assert outage is not None
+        assert outage.what.startswith("the LiteLLM process was killed: it had not answered for 1 s")
+        await _until(lambda: supervisor.outage is None)
+        assert (fake()["pid"] != first, supervisor.restarts) == (True, 1)
+
+
+async def test_one_that_answers_now_and_then_is_not_stuck(
+    fake: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only answers missed in a row count."""
+    answers = itertools.cycle([False, False, True])
+    asked = itertools.count()
+
+    async def answers_within(self: LiteLLMProcess, seconds: float) -> bool:
+        next(asked)
+        return next(answers)
+
+    async with Supervisor(_config(), watchdog=Watchdog(every=0.001, misses=3)) as supervisor:
+        monkeypatch.setattr(LiteLLMProcess, "answers_within", answers_within)
+        await _until(lambda: next(asked) > 100)
+        assert (supervisor.outage, supervisor.restarts) == (None, 0)
 
 
 async def test_one_that_cannot_come_up_does_not_spin(
