@@ -8,6 +8,7 @@ One process, so that nothing is left however it ends: the LiteLLM process goes w
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,8 +20,8 @@ from proxies import serving
 from proxies.binary import create_app
 from proxies.config import ProxyConfig
 from proxies.interceptor import app as interceptor
-from proxies.interceptor.ports import PortRegistry, PortRegistryError
-from proxies.interceptor.project import default_user_id, project_key
+from proxies.interceptor.ports import PORT_VARIABLE, PortRegistry, PortRegistryError
+from proxies.interceptor.project import USER_VARIABLE, default_user_id, project_key
 from proxies.serving import Service, SetUpError
 
 _LOOPBACK = "127.0.0.1"
@@ -39,11 +40,14 @@ def start(config: ProxyConfig, host: str, port: int, projects: Sequence[Path], g
         url = serving.url_of(sock)
         services = [Service("binary", lambda: create_app(config), sock, config.limits)]
         lines = [f"proxy        {url}"]
-        for project in dict.fromkeys(map(project_key, projects)):
-            intercepting = held.enter_context(_interceptor(config, project, _reachable(url)))
+        wanted = list(dict.fromkeys(map(project_key, projects)))
+        _refuse_one_for_all(wanted)
+        for project in wanted:
+            user_id = os.environ.get(USER_VARIABLE) or default_user_id(project)
+            intercepting = held.enter_context(_interceptor(config, project, user_id, _reachable(url)))
             services.append(intercepting)
             where = click.format_filename(project)
-            lines.append(f"interceptor  {intercepting.url}  {default_user_id(project)}  {where}")
+            lines.append(f"interceptor  {intercepting.url}  {user_id}  {where}")
         done = held.enter_context(_progress("starting LiteLLM, which takes some seconds"))
 
         def announce() -> None:
@@ -56,10 +60,20 @@ def start(config: ProxyConfig, host: str, port: int, projects: Sequence[Path], g
         serving.serve(services, grace=grace, announce=announce)
 
 
+def _refuse_one_for_all(projects: Sequence[str]) -> None:
+    """Variables that are about one project, while there are several."""
+    for name, what in ((PORT_VARIABLE, "port"), (USER_VARIABLE, "user")):
+        value = os.environ.get(name, "").strip()
+        if len(projects) > 1 and value and (name, value) != (PORT_VARIABLE, "0"):
+            raise SetUpError(
+                f"{name} is one {what}, but there are {len(projects)} projects: unset it, and each has its own"
+            )
+
+
 @contextlib.contextmanager
-def _interceptor(config: ProxyConfig, project: str, upstream: str) -> Iterator[Service]:
+def _interceptor(config: ProxyConfig, project: str, user_id: str, upstream: str) -> Iterator[Service]:
     """The project's, on its port, which is taken in the registry meanwhile."""
-    user_id, header = default_user_id(project), config.user_id_mappings.custom_header
+    header = config.user_id_mappings.custom_header
     try:
         registry = PortRegistry()
         port = registry.listening_port(project)

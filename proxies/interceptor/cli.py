@@ -18,7 +18,7 @@ from rich.table import Table
 from proxies import serving
 from proxies.front import logs
 from proxies.interceptor.ports import PORT_VARIABLE, PortRegistry, PortRegistryError
-from proxies.interceptor.project import default_user_id, project_key
+from proxies.interceptor.project import USER_VARIABLE, default_user_id, project_key
 from proxies.serving import Service, SetUpError
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -240,7 +240,7 @@ def reset(yes: bool, as_json: bool) -> None:
 @click.option(
     "--user-id",
     metavar="ID",
-    envvar="INTERCEPTOR_USER_ID",
+    envvar=USER_VARIABLE,
     show_envvar=True,
     help="Whose memories the project's requests use. If not given: the directory's name and 8 hex digits "
     "that stand for its path.",

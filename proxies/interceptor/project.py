@@ -7,6 +7,8 @@ import os
 import re
 from pathlib import Path
 
+USER_VARIABLE = "INTERCEPTOR_USER_ID"
+
 _LONGEST_NAME = 48
 _NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9_-]+")
 

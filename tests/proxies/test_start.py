@@ -33,6 +33,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PortRegistry:
         free.bind(("127.0.0.1", 0))
         lowest = min(free.getsockname()[1], 65000)
     monkeypatch.delenv("INTERCEPTOR_PORT", raising=False)
+    monkeypatch.delenv("INTERCEPTOR_USER_ID", raising=False)
     monkeypatch.setenv("PORT_REGISTRY_PATH", str(tmp_path / "ports.json"))
     monkeypatch.setenv("INTERCEPTOR_PORT_MIN", str(lowest))
     monkeypatch.setenv("INTERCEPTOR_PORT_MAX", str(lowest + 500))
@@ -108,6 +109,32 @@ async def test_an_interceptor_forwards_to_the_proxy_as_its_project(
     assert made_with["to"].rpartition(":")[0] == f"http://{reached}"
     assert made_with["user"] == default_user_id(tmp_path)
     assert made_with["user_header"] == "x-who"
+
+
+def test_a_user_id_from_outside(
+    config: ProxyConfig,
+    served: list[list[Service]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """INTERCEPTOR_USER_ID is whose memories a single project uses, as it is for `memory-proxy interceptor`."""
+    monkeypatch.setenv("INTERCEPTOR_USER_ID", "the-shop")
+    start(config, "127.0.0.1", 0, [tmp_path], 3.0)
+    assert capsys.readouterr().out.splitlines()[1].split()[2] == "the-shop"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"), [("INTERCEPTOR_USER_ID", "ann", "user"), ("INTERCEPTOR_PORT", "9000", "port")]
+)
+def test_one_for_several_projects_is_refused(
+    config: ProxyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, what: str
+) -> None:
+    """Or their memories would be one, and the second one's port be taken."""
+    monkeypatch.setenv(name, value)
+    (tmp_path / "shop").mkdir()
+    with pytest.raises(SetUpError, match=f"{name} is one {what}, but there are 2 projects: unset it"):
+        start(config, "127.0.0.1", 0, [tmp_path, tmp_path / "shop"], 3.0)
 
 
 def test_while_it_runs_the_registry_says_serving(
