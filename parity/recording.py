@@ -8,6 +8,7 @@ A recording holds each call next to its answer, so that a double can refuse a ca
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable
@@ -113,13 +114,16 @@ def cache_path(scenario: Scenario) -> Path:
 def find(scenario: Scenario) -> Recording | None:
     """The recording of exactly this scenario: beside the catalogue, else in the cache, else None.
 
-    Raises `RecordingError` for a damaged file.
+    Raises `RecordingError` for a damaged file beside the catalogue. One in the cache, where older versions of this
+    program have written too, counts as none and is made anew.
     """
-    for path in (built_in_path(scenario), cache_path(scenario)):
-        if path.is_file():
-            recording = read(path)
-            if recording.fingerprint == fingerprint(scenario):
-                return recording
+    ours = built_in_path(scenario)
+    if ours.is_file() and (recording := read(ours)).fingerprint == fingerprint(scenario):
+        return recording
+    if cache_path(scenario).is_file():
+        with contextlib.suppress(RecordingError):
+            recording = read(cache_path(scenario))
+            return recording if recording.fingerprint == fingerprint(scenario) else None
     return None
 
 

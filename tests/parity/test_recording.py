@@ -125,6 +125,18 @@ def test_a_damaged_file_names_itself_and_the_remedy(text: str) -> None:
     assert "parity record" in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["", json.dumps({"recording": 0})])
+def test_a_damaged_file_in_the_cache_counts_as_none(text: str) -> None:
+    """An older version of the program may have written it; a run makes it anew instead of stopping."""
+    mine = scenario()
+    path = recordings.cache_path(mine)
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert recordings.missing([mine]) == [mine]
+    recordings.write(recording(mine), path)
+    assert recordings.missing([mine]) == []
+
+
 def test_unknown_keys_are_refused(tmp_path: Path) -> None:
     """A key of a later format is not dropped silently."""
     data = {**json.loads(full(scenario()).dumps()), "later": 1}
