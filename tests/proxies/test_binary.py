@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -14,9 +13,9 @@ from asgi_lifespan import LifespanManager
 from proxies import binary
 from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
 from proxies.front.backend import Call
-from proxies.sessions import ProxySessionManager
 from proxies.supervisor import Outage
 from tests.proxies.front.fakes import KEY, make_config
+from tests.proxies.upstream import Body, Handler, read
 
 URL = "http://litellm.test/"
 CALL = Call(
@@ -26,46 +25,6 @@ CALL = Call(
     {"traceparent": "t", "x-sm-user-id": "ann"},
     "ann",
 )
-Handler = Callable[[httpx.Request], httpx.Response]
-
-
-class Body(httpx.AsyncByteStream):
-    """Pieces of a body; an exception among them is raised."""
-
-    def __init__(self, *pieces: bytes | Exception) -> None:
-        self.pieces = pieces
-        self.closed = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self.pieces:
-            if isinstance(piece, Exception):
-                raise piece
-            yield piece
-
-    async def aclose(self) -> None:
-        self.closed = True
-
-
-async def read(stream: Any, into: list[Any]) -> None:
-    async for chunk in stream:
-        into.append(chunk)
-
-
-@pytest.fixture
-def litellm(monkeypatch: pytest.MonkeyPatch) -> Callable[[Handler], list[httpx.Request]]:
-    """Makes a handler the LiteLLM process; returns the requests that it gets."""
-
-    def play(handler: Handler) -> list[httpx.Request]:
-        seen: list[httpx.Request] = []
-
-        def answer(request: httpx.Request) -> httpx.Response:
-            seen.append(request)
-            return handler(request)
-
-        monkeypatch.setattr(ProxySessionManager, "_pool", lambda self, upstream: httpx.MockTransport(answer))
-        return seen
-
-    return play
 
 
 def backend() -> binary.BinaryBackend:

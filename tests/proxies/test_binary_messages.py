@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -12,7 +11,6 @@ import pytest
 from proxies import binary
 from proxies.errors import UNREACHABLE, UNREADABLE, ProxyError
 from proxies.front.backend import Call
-from proxies.sessions import ProxySessionManager
 from tests.proxies.front.fakes import make_config
 
 CALL = Call(
@@ -23,25 +21,6 @@ CALL = Call(
     "ann",
 )
 EVENTS = [{"type": "message_start", "message": {"id": "m"}}, {"type": "error", "error": {"message": "No"}}]
-
-Handler = Callable[[httpx.Request], httpx.Response]
-
-
-@pytest.fixture
-def litellm(monkeypatch: pytest.MonkeyPatch) -> Callable[[Handler], list[httpx.Request]]:
-    """Makes a handler the LiteLLM process; returns the requests that it gets."""
-
-    def play(handler: Handler) -> list[httpx.Request]:
-        seen: list[httpx.Request] = []
-
-        def answer(request: httpx.Request) -> httpx.Response:
-            seen.append(request)
-            return handler(request)
-
-        monkeypatch.setattr(ProxySessionManager, "_pool", lambda self, upstream: httpx.MockTransport(answer))
-        return seen
-
-    return play
 
 
 def backend() -> binary.BinaryBackend:

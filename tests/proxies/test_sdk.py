@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -14,8 +13,8 @@ import pytest
 from proxies.config import ConfigError, ProxyConfig
 from proxies.errors import ProxyError
 from proxies.front.backend import Call
-from proxies.sessions import LiteLLMSessionManager
 from tests.proxies.front.fakes import KEY, make_config
+from tests.proxies.upstream import COMPLETION, MESSAGE, Body, Handler, read
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 litellm = pytest.importorskip("litellm")
@@ -28,24 +27,6 @@ ANTHROPIC = {
     "api_base": "http://anthropic.test",
 }
 MESSAGES = [{"role": "user", "content": "hi"}]
-COMPLETION = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "gpt-4o-mini-2024",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-}
-MESSAGE = {
-    "id": "msg_1",
-    "type": "message",
-    "role": "assistant",
-    "model": "claude",
-    "content": [{"type": "text", "text": "Hello"}],
-    "stop_reason": "end_turn",
-    "usage": {"input_tokens": 1, "output_tokens": 1},
-}
-Handler = Callable[[httpx.Request], httpx.Response]
 
 
 def config(*params: dict[str, Any], **sections: Any) -> ProxyConfig:
@@ -57,30 +38,6 @@ def config(*params: dict[str, Any], **sections: Any) -> ProxyConfig:
 def call(**changes: Any) -> Call:
     given = {"params": {"messages": MESSAGES}, "headers": {}, "user_id": "ann", **changes}
     return Call("chat/completions", "fast", **given)
-
-
-async def read(stream: Any, into: list[Any]) -> None:
-    async for chunk in stream:
-        into.append(chunk)
-
-
-@pytest.fixture
-def provider(monkeypatch: pytest.MonkeyPatch) -> Callable[[Handler], list[httpx.Request]]:
-    """Makes a handler the provider; returns the requests that it gets."""
-
-    def play(handler: Handler) -> list[httpx.Request]:
-        seen: list[httpx.Request] = []
-
-        def answer(request: httpx.Request) -> httpx.Response:
-            seen.append(request)
-            return handler(request)
-
-        monkeypatch.setattr(
-            LiteLLMSessionManager, "_pool", lambda self, upstream: httpx.MockTransport(answer)
-        )
-        return seen
-
-    return play
 
 
 @pytest.fixture
@@ -196,23 +153,6 @@ def sse(*chunks: Any) -> bytes:
 def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     return {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
-
-
-class Body(httpx.AsyncByteStream):
-    """Pieces of a body; an exception among them is raised."""
-
-    def __init__(self, *pieces: bytes | Exception) -> None:
-        self.pieces = pieces
-        self.closed = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self.pieces:
-            if isinstance(piece, Exception):
-                raise piece
-            yield piece
-
-    async def aclose(self) -> None:
-        self.closed = True
 
 
 def streaming(body: Body) -> Handler:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -13,8 +12,8 @@ import pytest
 from proxies.config import ProxyConfig
 from proxies.errors import UNREACHABLE, UNREADABLE, ProxyError
 from proxies.front.backend import Call
-from proxies.sessions import LiteLLMSessionManager
 from tests.proxies.front.fakes import KEY
+from tests.proxies.upstream import COMPLETION, MESSAGE
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 litellm = pytest.importorskip("litellm")
@@ -22,25 +21,7 @@ from proxies import sdk  # noqa: E402
 
 ANTHROPIC = {"model": "anthropic/claude-sonnet-4-5", "api_key": "k", "api_base": "http://anthropic.test"}
 OPENAI = {"model": "openai/gpt-4o-mini", "api_key": "k", "api_base": "http://openai.test/v1"}
-MESSAGE = {
-    "id": "msg_1",
-    "type": "message",
-    "role": "assistant",
-    "model": "claude-sonnet-4-5",
-    "content": [{"type": "text", "text": "Hello"}],
-    "stop_reason": "end_turn",
-    "usage": {"input_tokens": 1, "output_tokens": 1},
-}
-COMPLETION = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "gpt-4o-mini-2024",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-}
 PARAMS = {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
-Handler = Callable[[httpx.Request], httpx.Response]
 
 
 def backend(params: dict[str, Any]) -> sdk.SdkBackend:
@@ -52,25 +33,6 @@ def backend(params: dict[str, Any]) -> sdk.SdkBackend:
 
 def call(user: str = "ann", **changes: Any) -> Call:
     return Call("messages", "fast", {**PARAMS, **changes}, {"anthropic-beta": "context-1m-2025-08-07"}, user)
-
-
-@pytest.fixture
-def provider(monkeypatch: pytest.MonkeyPatch) -> Callable[[Handler], list[httpx.Request]]:
-    """Makes a handler the provider; returns the requests that it gets."""
-
-    def play(handler: Handler) -> list[httpx.Request]:
-        seen: list[httpx.Request] = []
-
-        def answer(request: httpx.Request) -> httpx.Response:
-            seen.append(request)
-            return handler(request)
-
-        monkeypatch.setattr(
-            LiteLLMSessionManager, "_pool", lambda self, upstream: httpx.MockTransport(answer)
-        )
-        return seen
-
-    return play
 
 
 def streaming(monkeypatch: pytest.MonkeyPatch, *pieces: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -14,8 +13,8 @@ import pytest
 from proxies.config import ProxyConfig
 from proxies.errors import UNREADABLE, ProxyError
 from proxies.front.backend import Call
-from proxies.sessions import LiteLLMSessionManager
 from tests.proxies.front.fakes import KEY
+from tests.proxies.upstream import Play
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 pytest.importorskip("litellm")
@@ -23,8 +22,6 @@ from proxies import sdk
 
 # What `start` silences.
 pytestmark = pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
-
-Provider = Callable[[httpx.Response], list[httpx.Request]]
 
 PARAMS = {"model": "openai/some-model", "api_key": "k", "api_base": "http://openai.test/v1"}
 EMBEDDINGS = Call(
@@ -67,26 +64,7 @@ def backend() -> sdk.SdkBackend:
     )
 
 
-@pytest.fixture
-def provider(monkeypatch: pytest.MonkeyPatch) -> Provider:
-    """Makes a response the provider's answer to everything; returns the requests that it gets."""
-
-    def play(answer: httpx.Response) -> list[httpx.Request]:
-        seen: list[httpx.Request] = []
-
-        def handler(request: httpx.Request) -> httpx.Response:
-            seen.append(request)
-            return answer
-
-        monkeypatch.setattr(
-            LiteLLMSessionManager, "_pool", lambda self, upstream: httpx.MockTransport(handler)
-        )
-        return seen
-
-    return play
-
-
-async def test_embeddings(provider: Provider) -> None:
+async def test_embeddings(provider: Play) -> None:
     """The call goes through the user's session as the client made it; the answer keeps base64 and the alias."""
     seen = provider(httpx.Response(200, json=VECTORS, headers={"x-request-id": "r"}))
     reply = await backend().complete(EMBEDDINGS)
@@ -100,7 +78,7 @@ async def test_embeddings(provider: Provider) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-async def test_embeddings_are_asked_for_once(provider: Provider, status: int) -> None:
+async def test_embeddings_are_asked_for_once(provider: Play, status: int) -> None:
     """A failure isn't repeated behind our back, and keeps its sentence."""
     error = {"message": "Not now.", "type": "t", "param": None, "code": None}
     seen = provider(httpx.Response(status, json={"error": error}))
@@ -111,7 +89,7 @@ async def test_embeddings_are_asked_for_once(provider: Provider, status: int) ->
 
 @pytest.mark.parametrize("call", [EMBEDDINGS, RESPONSE], ids=["embeddings", "responses"])
 @pytest.mark.parametrize("text", ["<html>Hi</html>", "", '{"id": "re'])
-async def test_an_answer_that_cannot_be_read(provider: Provider, call: Call, text: str) -> None:
+async def test_an_answer_that_cannot_be_read(provider: Play, call: Call, text: str) -> None:
     """A success that is no JSON of the route's is the provider's failure."""
     provider(httpx.Response(200, text=text, headers={"content-type": "text/html"}))
     with pytest.raises(ProxyError, match=UNREADABLE) as caught:
@@ -119,7 +97,7 @@ async def test_an_answer_that_cannot_be_read(provider: Provider, call: Call, tex
     assert caught.value.status == 502
 
 
-async def test_a_response(provider: Provider) -> None:
+async def test_a_response(provider: Play) -> None:
     """OpenAI is asked for a response, whose nulls stay; its id leads back to the provider's."""
     seen = provider(httpx.Response(200, json=SAID))
     first = backend()
@@ -134,7 +112,7 @@ async def test_a_response(provider: Provider) -> None:
     assert json.loads(seen[1].content)["previous_response_id"] == "resp_1"
 
 
-async def test_events(provider: Provider) -> None:
+async def test_events(provider: Play) -> None:
     """Events come without nulls as they were named, also of a model that LiteLLM doesn't know, once we have started."""
     sent = [
         {"type": "response.created", "sequence_number": 0, "response": {**SAID, "status": "in_progress"}},
@@ -161,7 +139,7 @@ async def test_events(provider: Provider) -> None:
     assert "error" not in events[2]["response"]
 
 
-async def test_closing_half_way_closes_the_provider_call(provider: Provider) -> None:
+async def test_closing_half_way_closes_the_provider_call(provider: Play) -> None:
     """A stream of events that is left has its provider's connection closed, though LiteLLM's can't be."""
     closed: list[bool] = []
 
