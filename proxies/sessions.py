@@ -98,7 +98,7 @@ class _Sessions:
         if upstream not in self._pools:
             self._pools[upstream] = self._pool(upstream)
         return httpx.AsyncClient(
-            transport=_Lent(self._pools[upstream]), timeout=self._timeout, headers=self._headers()
+            transport=self._lend(self._pools[upstream]), timeout=self._timeout, headers=self._headers()
         )
 
     def _pool(self, upstream: str) -> httpx.AsyncHTTPTransport:
@@ -107,6 +107,10 @@ class _Sessions:
         )
         proxy = _environment_proxy(upstream) if self._environment_proxy else None
         return httpx.AsyncHTTPTransport(limits=limits, proxy=proxy)
+
+    def _lend(self, pool: httpx.AsyncHTTPTransport) -> httpx.AsyncBaseTransport:
+        """What each client has for a transport."""
+        return _Lent(pool)
 
     def _headers(self) -> dict[str, str]:
         return {}
@@ -118,6 +122,9 @@ class ProxySessionManager(_Sessions):
     _environment_proxy = False
     # LiteLLM closes connections that were idle for 5 seconds; one must not be taken up in that moment.
     _keepalive_expiry = 4.0
+
+    def _lend(self, pool: httpx.AsyncHTTPTransport) -> httpx.AsyncBaseTransport:
+        return _LentByLiteLLM(pool)
 
 
 class LiteLLMSessionManager(_Sessions):
@@ -147,6 +154,40 @@ class _Lent(httpx.AsyncBaseTransport):
             if (bodies := _bodies.get()) is not None:
                 bodies.append(response.stream)
         return response
+
+
+class _LentByLiteLLM(_Lent):
+    """The pool of the LiteLLM process, without the connections that it is about to close.
+
+    What LiteLLM didn't catch is answered with 500, without the headers that its other answers have; then its server
+    writes a traceback, and only then closes the connection, which nothing in the answer says. Whoever took it up
+    meanwhile would get no answer at all.
+    """
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        uncaught = response.status_code == 500 and "x-litellm-call-id" not in response.headers
+        length = response.headers.get("content-length", "")
+        if uncaught and length.isdecimal() and isinstance(response.stream, httpx.AsyncByteStream):
+            response.stream = _LastBody(response.stream, int(length))
+        return response
+
+
+class _LastBody(httpx.AsyncByteStream):
+    """A body of `length` bytes whose end is never looked for, so that its connection doesn't go back to the pool."""
+
+    def __init__(self, body: httpx.AsyncByteStream, length: int) -> None:
+        self._body = body
+        self._left = length
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces = aiter(self._body)
+        while self._left > 0 and (piece := await anext(pieces, b"")):
+            self._left -= len(piece)
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
 
 
 class _Outspoken(httpx.AsyncByteStream):

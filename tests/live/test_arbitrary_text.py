@@ -279,6 +279,7 @@ def test_half_a_character(rig: Rig, vendor: str) -> None:
         assert set(binary.json()) == {"error"} or binary.status_code == 200
     rig.provider.answer = (200, "application/json", json.dumps(whole(vendor, "And on.")).encode())
     for answer in rig.ask(vendor, "Hello?", path="/v1/chat/completions", stream=False):
+        assert answer.status_code == 200, answer.text
         assert answer.json()["choices"][0]["message"]["content"] == "And on."
 
 
