@@ -13,10 +13,12 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from parity.interrupts import held_back
 from parity.scenario import Json, Model, Scenario, Tier
 from proxies import yamlfile
 
 BUILT_IN = Path(__file__).parent / "scenarios"
+SUFFIXES = (".yaml", ".yml")
 
 
 class CatalogueError(Exception):
@@ -33,6 +35,10 @@ class Cases(Model):
     cases: dict[str, dict[str, Json]] = Field(
         min_length=1, description="case name -> values for the `$name` placeholders"
     )
+
+
+class _Written(Scenario, Cases):
+    """Every key that a file may have, for the guess at what an unknown one was meant to be."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,8 @@ class Catalogue:
 
 def fingerprint(scenario: Scenario) -> str:
     """sha256 of one scenario's content; an optional field in `ADDED` counts only where it is used."""
-    dumped = scenario.model_dump(mode="json", by_alias=True)
+    with held_back():  # pydantic would make a fault of its own out of a Ctrl-C
+        dumped = scenario.model_dump(mode="json", by_alias=True)
     return hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()
 
 
@@ -137,10 +144,14 @@ def _either(schema: dict[str, Any]) -> dict[str, Any]:
 def _files(paths: Iterable[Path], problems: list[str]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            files = sorted(p for suffix in ("*.yaml", "*.yml") for p in path.rglob(suffix))
+            files = sorted(p for suffix in SUFFIXES for p in path.rglob(f"*{suffix}"))
             if not files:
-                problems.append(f"{path}: holds no *.yaml file; a scenario folder needs at least one")
+                problems.append(
+                    f"{path}: holds no *.yaml file and no *.yml file; a scenario folder needs at least one"
+                )
             yield from files
+        elif path.is_file() and path.suffix not in SUFFIXES:
+            problems.append(f"{path}: is no scenario file, whose name ends in .yaml or .yml; rename it")
         elif path.is_file():
             yield path
         else:
@@ -182,9 +193,9 @@ def _scenarios(path: Path) -> Iterator[Scenario]:
             where = f" (case {case!r})" if case else ""
             raise CatalogueError([f"{file.where(error.loc)}: {error}{where}"]) from None
         try:
-            yield Scenario.model_validate({**filled, "id": full_id})
+            yield Scenario.model_validate({**filled, "id": full_id} if "id" in document else filled)
         except ValidationError as error:
-            raise CatalogueError(yamlfile.explain(error, file)) from None
+            raise CatalogueError(yamlfile.explain(error, file, _Written)) from None
 
 
 class _UnfilledError(Exception):

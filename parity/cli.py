@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 import click
+import httpx
+from click.core import ParameterSource
 
 from parity import catalogue as catalogues
 from parity import ledger as ledgers
@@ -30,20 +32,21 @@ from parity.command_line import (
     tier_option,
     workers_option,
 )
+from parity.files import check_writable
 from parity.ledger import Ledger
-from parity.observation import Observation
+from parity.observation import Header, Observation
 from parity.observation_file import (
     ObservationFile,
-    header,
     observation_schema,
     versions,
 )
 from parity.progress import progress
 from parity.recording_commands import check_mocks, probe, record, record_missing
 from parity.report import side_by_side, terminal
-from parity.scenario import Tier
+from parity.scenario import Scenario, Tier
 from parity.selection import Selection
-from parity.targets import ARMS, Arm, MockedTarget, Target, UrlTarget
+from parity.shape import shape
+from parity.targets import ARMS, Arm, MockedTarget, UrlTarget, host_of
 from parity.verdict import Cell, Verdict, judge
 from proxies.redact import redact_text
 
@@ -87,21 +90,23 @@ def run(
     parity run -k 'errors and not 429'
     parity run --scenarios my-scenarios/ --report out/
     """
-    done = _play(paths, ledger, tier, ARMS, expression, workers)
+    check_writable(folder)  # before the run, which would be for nothing
+    done, made_with = _play(paths, ledger, tier, ARMS, expression, workers)
     loaded = load(paths)
-    _write_observations(folder, done.observations, loaded, tier)
+    _write_observations(folder, done.observations, loaded, tier, made_with)
     planned = loaded.select(s.id for s in done.verdict.scenarios)
-    _finish(done.verdict, planned.hash, dict.fromkeys(ARMS, versions()), folder, done.crashes)
+    _finish(done.verdict, planned.hash, dict.fromkeys(ARMS, made_with), folder, done.crashes)
 
 
 def _play(
     paths: tuple[Path, ...], ledger: Path, tier: Tier, arms: Sequence[Arm], expression: str, workers: str
-) -> matrix.Run:
+) -> tuple[matrix.Run, dict[str, str]]:
+    """The run, and the versions of what decided it."""
     loaded = load(paths).for_tier(tier)
-    if tier == "mocked":
-        record_missing(loaded)
+    Ledger.load(ledger)  # before anything is recorded
+    made_with = versions("litellm", recordings=record_missing(loaded) if tier == "mocked" else ())
     with progress(f"{tier} tier", len(loaded) * len(arms)) as advance:
-        return matrix.run(
+        done = matrix.run(
             paths or (catalogues.BUILT_IN,),
             ledger,
             tier,
@@ -110,16 +115,24 @@ def _play(
             workers=workers,
             on_report=lambda cell: advance(f"{cell}"),
         )
+    return done, made_with
 
 
 def _write_observations(
-    folder: Path, observations: Sequence[Observation], loaded: Catalogue, tier: Tier
+    folder: Path,
+    observations: Sequence[Observation],
+    loaded: Catalogue,
+    tier: Tier,
+    made_with: dict[str, str],
 ) -> None:
     for arm in ARMS:
         mine = tuple(o for o in observations if o.target == arm)
         if mine:
             planned = loaded.select(o.scenario for o in mine)
-            ObservationFile(header(arm, tier, planned.hash), mine).write(folder / f"{arm}.jsonl")
+            head = Header(target=arm, tier=tier, catalogue=planned.hash, versions=made_with)
+            path = folder / f"{arm}.jsonl"
+            ObservationFile(head, mine).write(path)
+            click.echo(f"wrote {path}", err=True)
 
 
 def _finish(
@@ -162,7 +175,9 @@ def _finish(
 @expression_option
 @workers_option
 @ledger_option
+@click.pass_context
 def observe(
+    context: click.Context,
     target_name: str,
     out: Path,
     model: str | None,
@@ -181,51 +196,67 @@ def observe(
 
     \b
     parity observe --target sdk --out sdk.jsonl
+    parity observe --target sdk --tier live --name litellm-1.106 --out 1.106.jsonl
     parity observe --target http://127.0.0.1:4000 --model gpt-4o-mini -k chat --out now.jsonl
     """
     loaded = load(paths)
     if "://" in target_name:
+        _refuse(context, ("tier", "workers", "ledger"), "without effect on a URL")
         if not model:
             raise click.UsageError("a URL needs --model: the name to ask for")
-        url = UrlTarget(
-            name or target_name.split("://")[1].strip("/"),
-            target_name,
-            os.environ.get(api_key_env, ""),
-            model,
-        )
-        chosen = Selection(expression).of(loaded.for_tier("live"))
-        # A hang-up before the answer has to know when the provider has the call, which a URL doesn't tell.
-        playable = [s for s in chosen if all(request.hang_up_after != 0 for request in s.client)]
-        for scenario in chosen:
-            if scenario not in playable:
-                click.echo(f"left out: {scenario.id} can't be played on a URL", err=True)
-        observations: Sequence[Observation] = _observe_all(url, playable)
-        tier = "live"
+        url = UrlTarget(name or host_of(target_name), target_name, os.environ.get(api_key_env, ""), model)
+        observations: Sequence[Observation] = _ask(url, Selection(expression).of(loaded.for_tier("live")))
+        head = Header(target=url.name, tier="live", catalogue="", endpoint=True, versions=versions())
     elif target_name in get_args(Arm):
+        _refuse(context, ("model", "api_key_env"), "only for a URL")
         arm: Arm = target_name  # type: ignore[assignment]
-        done = _play(paths, ledger, tier, (arm,), expression, workers)
+        done, made_with = _play(paths, ledger, tier, (arm,), expression, workers)
         observations = [o.model_copy(update={"target": name or arm}) for o in done.observations]
         if not done.verdict.complete or done.crashes:
             for text in done.crashes.values():
                 click.echo(text, err=True)
             raise Unusable(done.verdict.line)
+        head = Header(target=name or arm, tier=tier, catalogue="", versions=made_with)
     else:
         raise click.UsageError(f"--target is binary, sdk or a URL, not {target_name!r}")
     planned = loaded.select(o.scenario for o in observations)
-    target = observations[0].target if observations else target_name
-    ObservationFile(header(target, tier, planned.hash), tuple(observations)).write(out)
-    click.echo(f"{len(observations)} observations of {target} in {out}")
+    ObservationFile(head.model_copy(update={"catalogue": planned.hash}), tuple(observations)).write(out)
+    click.echo(f"{len(observations)} observations of {head.target} in {out}")
 
 
-def _observe_all(target: Target, scenarios: Sequence[Any]) -> list[Observation]:
+def _refuse(context: click.Context, names: Sequence[str], why: str) -> None:
+    """Options that were given and would be passed over."""
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+        if given and parameter.name in names:
+            raise click.UsageError(f"{parameter.opts[-1]} is {why}")
+
+
+def _ask(url: UrlTarget, chosen: Sequence[Scenario]) -> list[Observation]:
+    """What an endpoint answers; raises `Unusable` when nobody is there."""
+    try:
+        httpx.get(url.base, trust_env=False, timeout=10)
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        why = redact_text(str(error) or type(error).__name__)
+        raise Unusable(f"{host_of(url.url)} can't be reached: {why}") from None
+    # A hang-up before the answer has to know when the provider has the call, which a URL doesn't tell.
+    playable = [s for s in chosen if all(request.hang_up_after != 0 for request in s.client)]
+    for scenario in chosen:
+        if scenario not in playable:
+            click.echo(f"left out: {scenario.id} can't be played on a URL", err=True)
+    if not playable:
+        raise Unusable(
+            "no scenario is selected that can be played on a URL; `parity list` shows what there is"
+        )
+
     async def play_all(advance: Callable[[str], None]) -> list[Observation]:
         seen = []
-        for scenario in scenarios:
-            seen.append(await target.observe(scenario))
+        for scenario in playable:
+            seen.append(await url.observe(scenario))
             advance(scenario.id)
         return seen
 
-    with progress(target.name, len(scenarios)) as advance:
+    with progress(url.name, len(playable)) as advance:
         return asyncio.run(play_all(advance))
 
 
@@ -243,30 +274,49 @@ def _observe_all(target: Target, scenarios: Sequence[Any]) -> list[Observation]:
     is_flag=True,
     help="Succeed, and say so, when LEFT is missing or was made from another catalogue.",
 )
+@click.option(
+    "--shape",
+    "shapes",
+    is_flag=True,
+    help="Compare what answers are made of, not what they say: for endpoints with real models behind them.",
+)
 @scenarios_option
 @ledger_option
 def diff(
-    left: Path, right: Path, folder: Path | None, if_comparable: bool, paths: tuple[Path, ...], ledger: Path
+    left: Path,
+    right: Path,
+    folder: Path | None,
+    if_comparable: bool,
+    shapes: bool,
+    paths: tuple[Path, ...],
+    ledger: Path,
 ) -> None:
     """Compare two observation files, and judge both by the contract.
+
+    Endpoints that were observed by their URL are compared only: what a scenario expects holds where its own
+    provider is behind the target.
 
     \b
     parity diff binary.jsonl sdk.jsonl
     parity diff litellm-1.106.jsonl litellm-1.107.jsonl --report out/
+    parity diff before.jsonl after.jsonl --shape
     """
     if if_comparable and not left.is_file():
         click.echo(f"nothing to compare with: {left} is not there")
         return
     sides = [ObservationFile.read(left), ObservationFile.read(right)]
     one, other = (side.header for side in sides)
-    if one.catalogue != other.catalogue or one.tier != other.tier:
-        what = f"{left} and {right} were made from different scenarios or tiers"
+    if apart := _apart(one, other):
+        what = f"{left} and {right} {apart}"
         if if_comparable:
             click.echo(f"nothing to compare with: {what}")
             return
-        raise Unusable(f"{what}; observe both with the same catalogue")
+        raise Unusable(what)
     if one.target == other.target:
         raise Unusable(f"both files are of {one.target!r}; name one of them with `parity observe --name`")
+    litellm = {side.versions.get("litellm") for side in (one, other)} - {None}
+    if one.tier == "mocked" and len(litellm) > 1:
+        click.echo("both replay recordings: what another LiteLLM changes shows with `--tier live`", err=True)
     loaded = load(paths)
     observations = [o for side in sides for o in side.observations]
     known = {s.id for s in loaded}
@@ -277,8 +327,27 @@ def diff(
         for s in sorted({o.scenario for o in observations})
         for h in (one, other)
     ]
-    verdict = judge(cells, observations, loaded, Ledger.load(ledger), one.tier, (one.target, other.target))
+    if shapes:
+        observations = [shape(o) for o in observations]
+    verdict = judge(
+        cells,
+        observations,
+        loaded,
+        Ledger.load(ledger),
+        one.tier,
+        (one.target, other.target),
+        outside={h.target for h in (one, other) if shapes or h.endpoint},
+    )
     _finish(verdict, one.catalogue, {h.target: h.versions for h in (one, other)}, folder)
+
+
+def _apart(one: Header, other: Header) -> str:
+    """Why two files can't be compared; empty when they can."""
+    if one.tier != other.tier:
+        return f"are of the tiers {one.tier} and {other.tier}; observe both with the same --tier"
+    if one.catalogue != other.catalogue:
+        return "were made from different scenarios; observe both with the same --scenarios and -k"
+    return ""
 
 
 @main.command("list")

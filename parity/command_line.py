@@ -17,6 +17,7 @@ from parity.catalogue import Catalogue
 from parity.observation_file import ObservationFileError
 from parity.scenario import TIERS, Scenario
 from parity.selection import SelectionError
+from proxies import command_group
 
 EXPECTED = (
     catalogues.CatalogueError,
@@ -28,7 +29,7 @@ EXPECTED = (
 )
 
 
-class Group(click.Group):
+class Group(command_group.Group):
     """Errors that a user can mend are one message and exit code 2, never a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -36,6 +37,9 @@ class Group(click.Group):
             return super().invoke(ctx)
         except EXPECTED as error:
             raise Unusable(str(error)) from None
+        except OSError as error:  # a full disk, a folder that may not be written to
+            where = f"{error.filename}: " if error.filename else ""
+            raise Unusable(f"{where}{error.strerror or error}") from None
 
 
 class Unusable(click.ClickException):

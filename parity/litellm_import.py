@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 
+from parity.interrupts import held_back
+
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
-import litellm  # the line above must come first
+with held_back():  # litellm's bare excepts would swallow a Ctrl-C
+    import litellm  # the environment above must come first
 
 litellm.suppress_debug_info = True
 

@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 import pytest
 
+from parity.ledger import Ledger
 from parity.observation import Observation
 from parity.plugin import Controller
 from parity.scenario import Tier
@@ -50,8 +51,13 @@ def run(
     workers: str = "0",
     on_report: Callable[[Cell], None] = lambda _: None,
 ) -> Run:
-    """Play every scenario below `paths` on every arm. Raises `MatrixError`, and `SelectionError` for `expression`."""
-    Selection(expression)  # read before pytest does, which says less
+    """Play every scenario below `paths` on every arm.
+
+    Raises `MatrixError`, `SelectionError` for `expression` and `LedgerError` for `ledger`.
+    """
+    # Both are read before pytest does, which says less of the one and prints the mistakes of the other itself.
+    Selection(expression)
+    Ledger.load(ledger)
     controller = Controller(on_report)
     arguments = [
         *("-p", "xdist.plugin", "-p", "parity.plugin"),
@@ -61,8 +67,11 @@ def run(
         *(("-k", expression) if expression else ()),
         *(str(path.resolve()) for path in paths),
     ]
+    registered = _Registered(controller)
     with _alone(), _quiet() as said:
-        code = pytest.main(arguments, plugins=[_Registered(controller)])
+        code = pytest.main(arguments, plugins=[registered])
+        if registered.interrupted:
+            raise KeyboardInterrupt
         if controller.verdict is None:
             if code == pytest.ExitCode.NO_TESTS_COLLECTED:
                 raise MatrixError("no scenario is selected; `parity list` shows what there is")
@@ -76,6 +85,11 @@ class _Registered:
 
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
+        self.interrupted = False
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        # `pytest.exit` comes here too, which is no Ctrl+C.
+        self.interrupted = excinfo.errisinstance(KeyboardInterrupt)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:

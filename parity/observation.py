@@ -90,6 +90,16 @@ class Observation(Model):
     faults: list[str] = Field(default_factory=list, description="what the doubles refused, in sentences")
 
 
+def clients_side(observation: Observation) -> Observation:
+    """What its client saw alone, as is known of any endpoint."""
+    return Observation(
+        scenario=observation.scenario,
+        target=observation.target,
+        tier=observation.tier,
+        exchanges=observation.exchanges,
+    )
+
+
 class Header(Model):
     """First line of an observation file."""
 
@@ -97,6 +107,11 @@ class Header(Model):
     target: str
     tier: Tier
     catalogue: str = Field(description="sha256 over the scenarios that were planned")
+    endpoint: bool = Field(
+        False, description="a URL: only what its client saw is known, and its provider isn't the scenario's"
+    )
     versions: dict[str, str] = Field(
-        default_factory=dict, description="of proxy-parity, litellm where installed"
+        default_factory=dict,
+        description="of proxy-parity; of litellm where it is a part of the target; `recordings`: of the litellm that "
+        "the mocked tier's answers came from",
     )

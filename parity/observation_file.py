@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -86,15 +87,16 @@ def _parse(model: type[Line], line: str, path: Path, number: int) -> Line:
     raise ObservationFileError(f"{path}:{number}: not {kind}: {problem}")
 
 
-def versions() -> dict[str, str]:
-    """Of what decides an observation, where it is installed."""
+def versions(*packages: str, recordings: Iterable[str] = ()) -> dict[str, str]:
+    """Of what decides an observation: of this program and `packages` where installed, of LiteLLM in `recordings`."""
     found = {}
-    for name in ("proxy-parity", "litellm"):
+    for name in ("proxy-parity", *packages):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    recorded = ", ".join(sorted(recordings))
+    return found | ({"recordings": recorded} if recorded else {})
 
 
 def observation_schema() -> dict[str, Any]:
@@ -105,7 +107,3 @@ def observation_schema() -> dict[str, Any]:
         "title": "Observation file line",
         **schema,
     }
-
-
-def header(target: str, tier: Any, catalogue: str) -> Header:
-    return Header(target=target, tier=tier, catalogue=catalogue, versions=versions())

@@ -30,7 +30,6 @@ pytest_plugins = ("parity.kit.fixtures",)
 
 PROPERTY = "parity-observation"
 STACK = "parity_stack"
-SUFFIXES = (".yaml", ".yml")
 CELL_DEADLINE = 120.0
 """Seconds for one cell. None needs a tenth of it; what hangs is named instead of holding up the run."""
 # By its own name, since a file that is given from outside of the root folder has none in a node id. The dot
@@ -80,7 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     player: Player | None = parent.config.pluginmanager.get_plugin("parity-player")
-    if player is None or file_path.suffix not in SUFFIXES:
+    if player is None or file_path.suffix not in catalogue.SUFFIXES:
         return None
     file: ScenarioFile = ScenarioFile.from_parent(parent, path=file_path)
     return file

@@ -12,21 +12,38 @@ from typing import Any
 import click
 
 from parity import catalogue as catalogues
+from parity import observation_file
 from parity import recording as recordings
 from parity.catalogue import Catalogue
 from parity.command_line import Unusable, expression_option, load, one, scenarios_option
 from parity.progress import progress
+from parity.scenario import Scenario
 from parity.selection import Selection
 from proxies.redact import redact_json
 
 
-def record_missing(loaded: Catalogue) -> None:
-    """Compile what nobody recorded into the cache; without LiteLLM that can't be done."""
-    missing = recordings.missing(loaded)
-    if missing:
-        compile_recordings(
-            missing, lambda s, r: recordings.write(r, recordings.cache_path(s)), "recording new scenarios"
+def record_missing(loaded: Catalogue) -> set[str]:
+    """Compile what nobody recorded into the cache; without LiteLLM that can't be done.
+
+    Returns the versions of LiteLLM that all the recordings are of, and tells when it isn't the one that is here.
+    """
+    found = {scenario.id: recordings.find(scenario) for scenario in loaded}
+    versions = {recording.litellm for recording in found.values() if recording is not None}
+
+    def keep(scenario: Scenario, made: recordings.Recording) -> None:
+        recordings.write(made, recordings.cache_path(scenario))
+        versions.add(made.litellm)
+
+    if missing := [scenario for scenario in loaded if found[scenario.id] is None]:
+        compile_recordings(missing, keep, "recording new scenarios")
+    here = observation_file.versions("litellm").get("litellm")
+    if here and versions - {here}:
+        click.echo(
+            f"the recordings are of LiteLLM {', '.join(sorted(versions))}, and {here} is installed: "
+            "`parity check-mocks` tells whether they still hold, `--tier live` asks the installed one",
+            err=True,
         )
+    return versions
 
 
 def compile_recordings(

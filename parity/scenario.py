@@ -8,9 +8,11 @@ A scenario is data. A file holds one scenario, or one template with `cases` that
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -220,14 +222,33 @@ class Expectation(Model):
     held_back: int = Field(0, description="frames that did not leave before the next one was sent")
 
 
+_ID = r"[a-z0-9_]+(\.[a-z0-9_]+)+(\[[^\[\]]+\])?"
+
+
+def _id(text: str) -> str:
+    if not re.fullmatch(_ID, text):
+        raise ValueError(
+            "must look like theme.name, or theme.name[case]: two or more words of lower-case letters, digits "
+            f"and _ with dots between them, then perhaps a case in brackets; not {text!r}"
+        )
+    return text
+
+
+# The pattern is for the schema alone: what would be said of it is a regular expression, no help to many.
+ScenarioId = Annotated[str, AfterValidator(_id), Field(json_schema_extra={"pattern": f"^{_ID}$"})]
+
+
 class Scenario(Model):
     """One scenario, template already expanded."""
 
     ADDED = frozenset({"memory"})
 
-    id: Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+(\[[^\[\]]+\])?$")]
+    id: ScenarioId
     title: Text = Field(description="the promise, in one sentence")
-    clauses: list[Text] = Field(default_factory=list, description="ids of docs/contract.md")
+    clauses: list[Text] = Field(
+        default_factory=list,
+        description="ids of your contract's clauses; in a built-in scenario those of docs/contract.md",
+    )
     tiers: list[Tier] = Field(default_factory=lambda: list(TIERS), min_length=1)
     deployment: Deployment = Field(default_factory=Deployment)
     provider: list[ProviderReply] = Field(

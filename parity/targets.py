@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 from asgi_lifespan import LifespanManager
 from httpx import AsyncClient  # bound here, so that the doubles' patch of httpx leaves the harness alone
@@ -309,13 +310,20 @@ class LiveTarget:
 
 @dataclass(frozen=True)
 class UrlTarget:
-    """Any OpenAI-compatible endpoint. `model` is asked for instead of the scenario's alias."""
+    """Any OpenAI-compatible endpoint. `model` is asked for instead of the scenario's alias.
+
+    `url` is with or without the `/v1` that clients' base URLs end in.
+    """
 
     name: str
     url: str
     key: str
     model: str
     tier: Tier = "live"
+
+    @property
+    def base(self) -> str:
+        return self.url.rstrip("/").removesuffix("/v1")
 
     async def observe(self, scenario: Scenario) -> Observation:
         asked = scenario.model_copy(
@@ -326,9 +334,14 @@ class UrlTarget:
                 ]
             }
         )
-        async with AsyncClient(base_url=self.url, trust_env=False, timeout=120) as client:
+        async with AsyncClient(base_url=self.base, trust_env=False, timeout=120) as client:
             exchanges = await play(client, asked, keys=Credentials(self.key))
         return Observation(scenario=scenario.id, target=self.name, tier=self.tier, exchanges=exchanges)
+
+
+def host_of(url: str) -> str:
+    """`host:port` of a URL, without what else may stand there, such as a password."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _leaks(exchanges: Iterable[Exchange]) -> Iterator[str]:

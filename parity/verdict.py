@@ -8,7 +8,7 @@ observation, observation    ──diff─────> differences ┴─ledger�
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, computed_field
@@ -17,7 +17,7 @@ from parity.contract import Violation, contract
 from parity.diff import Difference, diff
 from parity.ledger import Divergence, Ledger, Shortfall
 from parity.normalise import RULES, Normalised, normalise
-from parity.observation import Observation
+from parity.observation import Observation, clients_side
 from parity.scenario import Scenario, Tier
 
 Entry = Divergence | Shortfall
@@ -48,9 +48,9 @@ class JudgedDifference(Difference):
 
 
 class CellVerdict(Model):
-    """One cell against the contract. `missing`: planned, and nothing was reported."""
+    """One cell against the contract. `missing`: planned, and nothing was reported. `unjudged`: see `judge`."""
 
-    contract: Literal["met", "excused", "broken", "missing"]
+    contract: Literal["met", "excused", "broken", "missing", "unjudged"]
     violations: tuple[JudgedViolation, ...] = ()
 
 
@@ -70,7 +70,7 @@ class ScenarioVerdict(Model):
 
     @property
     def ok(self) -> bool:
-        cells_ok = all(cell.contract in ("met", "excused") for cell in self.cells.values())
+        cells_ok = all(cell.contract in ("met", "excused", "unjudged") for cell in self.cells.values())
         return cells_ok and self.parity != "unexplained"
 
 
@@ -113,7 +113,7 @@ class Verdict(Model):
     def line(self) -> str:
         """The whole verdict in one line."""
         parity = Counter(scenario.parity for scenario in self.scenarios)
-        broken = sum(cell.contract == "broken" for s in self.scenarios for cell in s.cells.values())
+        cells = Counter(cell.contract for s in self.scenarios for cell in s.cells.values())
         entries = f"{self.ledger_entries} {'entry' if self.ledger_entries == 1 else 'entries'}"
         sign = "≠" if self.missing or self.unplanned or self.doubled else "="
         parts = [
@@ -123,7 +123,8 @@ class Verdict(Model):
             f"explained {parity['explained']} (ledger: {entries})",
             f"unexplained {parity['unexplained']}",
             *([f"not compared {parity[None]}"] if parity[None] else []),
-            f"contract broken {broken}",
+            f"contract broken {cells['broken']}",
+            *([f"not judged {cells['unjudged']}"] if cells["unjudged"] else []),
             *([f"stale {len(self.stale)}"] if self.stale else []),
             "masked " + ", ".join(f"{rule} {count}" for rule, count in self.masked.items()),
         ]
@@ -147,13 +148,16 @@ def judge(
     tier: Tier,
     targets: Sequence[str] | None = None,
     problems: Iterable[str] = (),
+    outside: Collection[str] = (),
 ) -> Verdict:
     """The verdict over `planned` (scenario id, target) cells and what was reported for them.
 
     `scenarios` is the whole catalogue, also what wasn't selected: a ledger entry on a template is stale only
     when every case of it has run. `targets` gives the order, the first one being compared with each other
     one; left out, it is the order in which the plan names them. `problems` says what went wrong in the
-    harness itself; any one makes the run incomplete. Raises `ValueError` for a planned scenario that isn't in
+    harness itself; any one makes the run incomplete. Of the targets in `outside` only what their clients saw is known,
+    and who stands behind them is not the scenario's provider: nothing but that is compared with them, and no scenario's
+    expectation is held against them. Raises `ValueError` for a planned scenario that isn't in
     the catalogue, and for a planned target that isn't in `targets`.
     """
     cells = dict.fromkeys(c if isinstance(c, Cell) else Cell(scenario=c[0], target=c[1]) for c in planned)
@@ -179,7 +183,8 @@ def judge(
         by_target = {
             t: first.get(cell) for t in order if (cell := Cell(scenario=scenario_id, target=t)) in cells
         }
-        verdicts.append(_scenario(catalogue[scenario_id], tier, by_target, ledger, used))
+        verdicts.append(_scenario(catalogue[scenario_id], tier, by_target, ledger, used, outside))
+    judged = {cell for cell in first if cell.target not in outside}
     return Verdict(
         tier=tier,
         targets=order,
@@ -190,7 +195,7 @@ def judge(
         doubled=_sorted(cell for cell, times in reports.items() if times > 1),
         problems=tuple(sorted(problems)),
         scenarios=tuple(verdicts),
-        stale=_stale(ledger, used, catalogue, set(first), order, tier),
+        stale=_stale(ledger, used, catalogue, judged, order, tier),
         ledger_entries=len(ledger.entries),
         masked={rule.name: sum(n.masked[rule.name] for _, n in first.values()) for rule in RULES},
     )
@@ -202,20 +207,30 @@ class _Seen(NamedTuple):
 
 
 def _scenario(
-    scenario: Scenario, tier: Tier, cells: Mapping[str, _Seen | None], ledger: Ledger, used: set[int]
+    scenario: Scenario,
+    tier: Tier,
+    cells: Mapping[str, _Seen | None],
+    ledger: Ledger,
+    used: set[int],
+    outside: Collection[str],
 ) -> ScenarioVerdict:
     seen = {target: cell for target, cell in cells.items() if cell is not None}
     differences: list[JudgedDifference] = []
     base, *others = seen or [""]
     for other in others:
-        for found in diff(seen[base].normalised.observation, seen[other].normalised.observation):
+        sides = [seen[target].normalised.observation for target in (base, other)]
+        if base in outside or other in outside:
+            sides = [clients_side(side) for side in sides]
+        for found in diff(*sides):
             entry = ledger.explain(found, scenario.id, tier, base, other)
             if entry is not None:
                 used.add(id(entry))
             differences.append(
                 JudgedDifference(**dict(found), left_target=base, right_target=other, explained_by=entry)
             )
-    broken = {target: contract(cell.raw, scenario) for target, cell in seen.items()}
+    broken = {
+        target: [] if target in outside else contract(cell.raw, scenario) for target, cell in seen.items()
+    }
     verdicts = {target: CellVerdict(contract="missing") for target in cells}
     for target in seen:
         judged: list[JudgedViolation] = []
@@ -227,6 +242,8 @@ def _scenario(
                 used.add(id(excuse))
             judged.append(JudgedViolation(**dict(violation), excused_by=excuse))
         state: Any = "broken" if any(v.excused_by is None for v in judged) else "excused" if judged else "met"
+        if target in outside:
+            state = "unjudged"
         verdicts[target] = CellVerdict(contract=state, violations=tuple(judged))
     parity: Any = None
     if others:

@@ -6,6 +6,7 @@ Read it beside `sdk.py`: the same functions in the same order, and only what tru
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -19,6 +20,8 @@ from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError, upstr
 from proxies.front.app import build_app
 from proxies.front.backend import Call, Forwarded, Reply
 from proxies.front.headers import for_client, from_litellm
+from proxies.provider_message import of_validation
+from proxies.redact import redact_url
 from proxies.sessions import ProxySessionManager
 from proxies.sse import SSEDecoder
 from proxies.supervisor import Supervisor
@@ -30,6 +33,8 @@ _GONE = "The LiteLLM process could not be reached."
 _RESTARTING = "The LiteLLM process is being restarted."
 _REFUSED = "The LiteLLM process refused the proxy's key."
 
+_log = logging.getLogger(__name__)
+
 
 def create_app(
     config: ProxyConfig | None = None, *, litellm_url: str | None = None, litellm_key: str | None = None
@@ -40,6 +45,17 @@ def create_app(
     """
     config = config or config_from_environment()
     return build_app(config, BinaryBackend(config, litellm_url, litellm_key))
+
+
+async def warn_if_silent(config: ProxyConfig, litellm_url: str, litellm_key: str | None) -> None:
+    """Logs in the words of `/health/readiness` that the LiteLLM at `litellm_url` is of no use yet, if so."""
+    backend = BinaryBackend(config, litellm_url, litellm_key)
+    try:
+        await backend.check_ready()
+    except ProxyError as error:
+        _log.warning("--litellm-url %s: %s", redact_url(litellm_url), error.message)
+    finally:
+        await backend.aclose()
 
 
 class BinaryBackend:
@@ -229,7 +245,7 @@ def _refusal(status: int, text: str, headers: Mapping[str, str]) -> ProxyError:
     body = _object(text) or {}
     error = body.get("error")
     if not isinstance(error, dict):
-        error = {"message": body.get("detail") or text}
+        error = of_validation(body.get("detail")) or {"message": body.get("detail") or text}
     message = str(error.get("message") or "")
     if status == 401 and message.startswith("Authentication Error"):
         return ProxyError(502, _REFUSED)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
@@ -20,7 +19,7 @@ from proxies.front import data
 from proxies.front.identity import identify
 from proxies.front.routes import TABLE
 from proxies.memory.settings import ContextRetrieval
-from proxies.redact import redact_text
+from proxies.redact import redact_text, redact_url
 from proxies.sdk_config import sdk_problems
 
 CLIENTS = (
@@ -96,7 +95,7 @@ def _deployment(config: ProxyConfig, deployment: Deployment) -> dict[str, Any]:
     return {
         "model": redact_text(model),
         "provider": provider,
-        "api_base": _address(base) if isinstance(base, str) else None,
+        "api_base": redact_url(base) if isinstance(base, str) else None,
         "key": _key(config, provider, params),
         "weight": params.get("weight"),
         "tells_supermemory": deployment.through_supermemory,
@@ -167,7 +166,7 @@ def _store(config: ProxyConfig, memory: ContextRetrieval) -> dict[str, Any]:
     embedded = memory.store == "embedded"
     return {
         "store": memory.store,
-        "where": str(config.beside(memory.path)) if embedded and memory.path else _address(memory.base_url),
+        "where": str(config.beside(memory.path)) if embedded and memory.path else redact_url(memory.base_url),
         "key_is_set": None if embedded else memory.api_key is not None,
         "container_tag": memory.container_tag,
         "query_strategy": memory.query_strategy,
@@ -231,13 +230,3 @@ def _names(value: Any) -> Iterator[str]:
     elif isinstance(value, Mapping | list):
         for item in value.values() if isinstance(value, Mapping) else value:
             yield from _names(item)
-
-
-def _address(url: str) -> str:
-    """Scheme, host, port and path: what else an address may hold can be a secret."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return "***"
-    return redact_text(f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}")

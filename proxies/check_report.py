@@ -1,23 +1,19 @@
-"""What `proxies.check` found, as tables for people."""
+"""What `proxies.check` found: tables for people, and lines with tabs for what stands behind a pipe."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-
-_WIDTH = 120
-"""Columns where the output is no terminal, which would tell its own."""
 
 
 def show(found: Mapping[str, Any], console: Console | None = None) -> None:
     """Print `found`, as `proxies.check.checked` gives it, to stdout."""
     console = console or Console()
-    if not console.is_terminal:
-        console.width = _WIDTH
     _table(console, "Models", ("model", "calls", "at", "provider's key", "memory"), _models(found["models"]))
     _table(
         console,
@@ -97,6 +93,11 @@ def _memory(memory: Mapping[str, Any]) -> Iterable[Sequence[str]]:
 
 
 def _table(console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    if not console.is_terminal:
+        # No table would fit any width and keep its values whole, and who searches wants a row in one line.
+        for line in ([title], columns, *rows, []):
+            click.echo("\t".join(line), file=console.file)  # rich would make blanks of the tabs
+        return
     table = Table(title=escape(title), title_justify="left", title_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")

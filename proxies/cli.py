@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 import click
 
 from proxies import serving
+from proxies.command_group import Group
 from proxies.config import (
     CONFIG_VARIABLE,
     LITELLM_KEY_VARIABLE,
@@ -26,6 +28,7 @@ from proxies.front import logs
 from proxies.interceptor.cli import interceptor, ports
 from proxies.limits import Limits
 from proxies.litellm_process import LiteLLMProcessError, find_command
+from proxies.options import grace_option
 from proxies.redact import redact_text
 from proxies.sdk_config import sdk_problems
 from proxies.serving import SetUpError
@@ -66,17 +69,9 @@ _log_format = click.option(
     type=click.Choice(["text", "json"]),
     help="How it is written: for people, or one JSON object a line.",
 )
-_grace = click.option(
-    "--grace",
-    metavar="SECONDS",
-    default=serving.GRACE,
-    show_default=True,
-    type=click.FloatRange(0, 86_400),
-    help="How long answers under way may take after SIGTERM or Ctrl+C; a second one ends them at once.",
-)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="proxy-parity")
 def main() -> None:
     """A memory proxy for LLM providers, in two architectures that behave the same.
@@ -109,7 +104,7 @@ def main() -> None:
     show_envvar=True,
     help="A LiteLLM that runs already. Without it one is started, watched and stopped.",
 )
-@_grace
+@grace_option
 @_log_level
 @_log_format
 def binary(
@@ -140,7 +135,7 @@ def binary(
         key = litellm_key(config)
     else:
         _need_litellm()
-    from proxies.binary import create_app
+    from proxies.binary import create_app, warn_if_silent
 
     _serve(
         "binary",
@@ -149,6 +144,7 @@ def binary(
         port,
         config.limits,
         grace,
+        (lambda: warn_if_silent(config, litellm_url, key)) if litellm_url else None,
     )
 
 
@@ -156,7 +152,7 @@ def binary(
 @_config
 @_host
 @_port
-@_grace
+@grace_option
 @_log_level
 @_log_format
 def sdk(
@@ -198,7 +194,7 @@ def sdk(
     help="Also the interceptor of this project, on the project's own port; the working directory if no DIR is "
     "given (repeatable).",
 )
-@_grace
+@grace_option
 @_log_level
 @_log_format
 def start(
@@ -316,9 +312,22 @@ def _log(level: str | None, format: logs.Format = "text") -> None:
 
 
 def _serve(
-    name: str, create_app: Callable[[], ASGIApp], host: str, port: int, limits: Limits, grace: float
+    name: str,
+    create_app: Callable[[], ASGIApp],
+    host: str,
+    port: int,
+    limits: Limits,
+    grace: float,
+    once_up: Callable[[], Coroutine[None, None, None]] | None = None,
 ) -> None:
     sock = serving.bind(host, port)
     line = f"memory-proxy {name}: listening on {serving.url_of(sock)}"
     service = serving.Service(name, create_app, sock, limits)
-    serving.serve([service], grace=grace, announce=lambda: logs.announce(line))
+    tasks = []  # the event loop itself would let go of them
+
+    def announce() -> None:
+        logs.announce(line)
+        if once_up is not None:
+            tasks.append(asyncio.get_running_loop().create_task(once_up()))
+
+    serving.serve([service], grace=grace, announce=announce)

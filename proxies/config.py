@@ -8,6 +8,7 @@ config.yaml ──load_config──> ProxyConfig   every `os.environ/NAME` resol
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 import re
@@ -381,7 +382,8 @@ def _check_general(data: Mapping[str, Any], problems: _Problems) -> None:
     loc = ("general_settings", "master_key")
     key = general.get("master_key")
     if key is None:
-        problems.add(loc, f"is missing, and nothing is served without a key; {_NEW_KEY}")
+        mend = _misspelt("master_key", general, problems.file) or _NEW_KEY
+        problems.add(loc, f"is missing, and nothing is served without a key; {mend}")
     elif not isinstance(key, str):
         problems.add(loc, "must be text; put it in quotes")
     elif not key.strip():
@@ -395,6 +397,15 @@ def _check_general(data: Mapping[str, Any], problems: _Problems) -> None:
         isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < 1e6
     ):
         problems.add(("general_settings", "max_request_size_mb"), "must be a number above 0, in MiB")
+
+
+def _misspelt(wanted: str, general: Mapping[Any, Any], file: YamlFile) -> str:
+    """Asks whether a key of general_settings was meant, where unknown ones are LiteLLM's; empty for no such key."""
+    written = {str(name).lower(): name for name in general if name != wanted}
+    for near in difflib.get_close_matches(wanted, written, n=1, cutoff=0.75):
+        line = file.line_of(("general_settings", written[near]))
+        return f"did you mean {wanted!r} where line {line} has {str(written[near])!r}?"
+    return ""
 
 
 def _check_memory_header(config: ProxyConfig, problems: _Problems) -> None:

@@ -87,6 +87,19 @@ def clean_message(text: str) -> Said:
     return Said("", html=True) if _HTML.search(core) else Said(_fit(core))
 
 
+def of_validation(detail: Any) -> dict[str, str | None] | None:
+    """The `message` and `param` of FastAPI's list of what is wrong with a request; None when it is no such list."""
+    try:
+        # The first part is where it was looked for: body, query, path or header.
+        found = [(".".join(map(str, problem["loc"][1:])), str(problem["msg"])) for problem in detail]
+    except (TypeError, KeyError):
+        return None
+    if not found:
+        return None
+    said = "; ".join(f"{name}: {message}" if name else message for name, message in found)
+    return {"message": said, "param": found[0][0] or None}
+
+
 def _unwrap(text: str) -> str:
     if body := _whole_object(_behind_heads(text)):
         return body  # whatever its sentence looks like

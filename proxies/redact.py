@@ -1,10 +1,11 @@
 """The one redactor: whatever prints a header, a body or a log line goes through here first.
 
-Three ways in, one for each shape of data; all mask with `***`, keep what is no secret, and are idempotent:
+Four ways in, one for each shape of data; all mask with `***`, keep what is no secret, and are idempotent:
 
     redact_text     prose, log lines, tracebacks: by the look of a value (`Bearer …`, `sk-…`) or by its name
     redact_headers  a header mapping: by name; of cookies the names stay
     redact_json     parsed JSON: by key, at any depth, and every string as text
+    redact_url      an address: user, password and query are left out
 
 `register_secret` adds values that no pattern can know, such as the master key.
 """
@@ -17,7 +18,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlsplit
 
 MASK = "***"
 
@@ -228,6 +229,16 @@ class RedactingFilter(logging.Filter):
         if record.stack_info:
             record.stack_info = redact_text(record.stack_info)
         return True
+
+
+def redact_url(url: str) -> str:
+    """Scheme, host, port and path of an address: what else it may hold can be a secret."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return MASK
+    return redact_text(f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}")
 
 
 def _renew() -> None:

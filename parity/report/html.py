@@ -243,6 +243,7 @@ def _theme(name: str, rows: list[Row], verdict: Verdict) -> Theme:
     ok = {}
     for target in verdict.targets:
         cells = [row.scenario.cells[target].contract for row in rows if target in row.scenario.cells]
+        cells = [word for word in cells if word != "unjudged"]
         ok[target] = (sum(word in ("met", "excused") for word in cells), len(cells))
     return Theme(
         name=name,
@@ -257,7 +258,17 @@ def _theme(name: str, rows: list[Row], verdict: Verdict) -> Theme:
 def _states(rows: Iterable[Row]) -> dict[str, int]:
     """How many scenarios have each state, in the order of a reader's interest."""
     counted = Counter(state for row in rows for state in row.states)
-    order = ("unexplained", "broken", "missing", "uncompared", "explained", "excused", "identical", "met")
+    order = (
+        "unexplained",
+        "broken",
+        "missing",
+        "uncompared",
+        "explained",
+        "excused",
+        "identical",
+        "met",
+        "unjudged",
+    )
     return {state: counted[state] for state in order if counted[state]}
 
 

@@ -20,6 +20,7 @@ _MARKS = {
     "broken": "❌ broken",
     "unexplained": "❌ unexplained",
     "missing": "❌ missing",
+    "unjudged": "–",
 }
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>#|~@])")
 

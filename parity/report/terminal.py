@@ -81,7 +81,7 @@ def _list(verdict: Verdict) -> Text:
     lines = []
     for theme, scenarios in by_theme(verdict).items():
         counts = zip(_columns(verdict), _counts(verdict, scenarios), strict=True)
-        told = [Text(f"{name} ").append(count) for name, count in counts if count.plain != "0"]
+        told = [Text(f"{name} ").append(count) for name, count in counts if count.plain not in ("0", "–")]
         lines.append(Text(f"{theme}: ").append(Text(", ").join(told)))
     return Text("\n").join(lines)
 
@@ -100,8 +100,11 @@ def _counts(verdict: Verdict, scenarios: list[ScenarioVerdict]) -> list[Text]:
 
 
 def _kept(scenarios: list[ScenarioVerdict], target: str) -> Text:
-    """How many of the planned cells keep the contract, as `7/8`."""
+    """How many of the judged cells keep the contract, as `7/8`."""
     words = [cell_word(s, target) for s in scenarios if target in s.cells]
+    words = [word for word in words if word != "unjudged"]
+    if not words:
+        return Text("–")
     good = sum(word in ("met", "excused") for word in words)
     return Text(f"{good}/{len(words)}", style="" if good == len(words) else "red")
 

@@ -19,6 +19,7 @@ from proxies import serving
 from proxies.front import logs
 from proxies.interceptor.ports import PORT_VARIABLE, PortRegistry, PortRegistryError
 from proxies.interceptor.project import USER_VARIABLE, default_user_id, project_key
+from proxies.options import grace_option
 from proxies.serving import Service, SetUpError
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -210,9 +211,7 @@ def reset(yes: bool, as_json: bool) -> None:
         registry = PortRegistry()
         count = len(registry.mappings())
         if count and not yes:
-            click.confirm(
-                f"Forget the ports of all {count} projects in {registry.path}?", abort=True, err=True
-            )
+            _confirm(f"Forget the ports of all {count} projects in {registry.path}?")
         count = registry.reset()
     if as_json:
         _print_json({"removed": count})
@@ -259,14 +258,7 @@ def reset(yes: bool, as_json: bool) -> None:
     help=f"Port of this run, 0 for any free one; the registry is not asked. If not given: {PORT_VARIABLE}, "
     "else the project's own port.",
 )
-@click.option(
-    "--grace",
-    default=serving.GRACE,
-    show_default=True,
-    metavar="SECONDS",
-    type=click.FloatRange(0, 86_400),
-    help="How long answers under way may take after the signal to stop.",
-)
+@grace_option
 @click.option(
     "--log-level",
     default=None,
@@ -341,6 +333,16 @@ def _told() -> Iterator[None]:
         yield
     except (PortRegistryError, ValueError) as error:
         raise SetUpError(str(error)) from None
+
+
+def _confirm(question: str) -> None:
+    try:
+        click.confirm(question, abort=True, err=True)
+    except click.Abort as abort:
+        if not isinstance(abort.__context__, EOFError):
+            raise
+        click.echo(err=True)  # the question has left its line open
+        raise SetUpError("nobody is there to answer; --yes forgets them without asking") from None
 
 
 def _mention_fixed_port() -> None:

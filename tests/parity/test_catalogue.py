@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from parity.catalogue import BUILT_IN, Catalogue, CatalogueError, fingerprint, json_schema, read_file
 from parity.scenario import Scenario
@@ -183,12 +185,74 @@ def test_an_id_may_be_taken_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "complaint"), [("gone", "no such file or folder"), ("", "holds no *.yaml file")]
+    ("name", "complaint"),
+    [
+        ("gone", "no such file or folder"),
+        ("", "holds no *.yaml file and no *.yml file"),
+        ("notes.txt", "is no scenario file, whose name ends in .yaml or .yml"),
+    ],
 )
 def test_nothing_to_read_is_a_mistake(tmp_path: Path, name: str, complaint: str) -> None:
-    """A path that isn't there, and a folder without scenarios, never pass for an empty catalogue."""
+    """A path that isn't there, a folder without scenarios and a file of another kind are told by their names."""
+    written(tmp_path, "notes.txt", PLAIN)
     (problem,) = problems(tmp_path / name)
-    assert complaint in problem
+    assert problem.startswith(f"{tmp_path / name}: {complaint}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("expect:", "expct:", "expct: unknown key; did you mean 'expect'?"),
+        (
+            "[{status: 200}]",
+            "[{status: 200}], provider: {cals: 1}",
+            "expect.provider.cals: unknown key; did you mean 'calls'?",
+        ),
+        (
+            "[{status: 200}]",
+            "[{status: 200, stream: {txt: Hello}}]",
+            "expect.responses[0].stream.txt: unknown key; did you mean 'text'?",
+        ),
+        ("[{json: ", "[{jsn: ", "client[0].jsn: unknown key; did you mean 'json'?"),
+        ("title:", "case: {}\ntitle:", "case: unknown key; did you mean 'cases'?"),
+    ],
+)
+def test_an_unknown_key_gets_a_guess(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    """A mistyped key is told the nearest one that is known where it stands."""
+    found = problems(written(tmp_path, "a.yaml", PLAIN.replace(old, new)))
+    assert any(problem.endswith(complaint) for problem in found), found
+
+
+@pytest.mark.parametrize("wrong", ["Mine.plain", "mine", "mine.", "mine.a-b", "mine.plain[]", "mine.a[b][c]"])
+def test_a_wrong_id_is_told_what_one_looks_like(tmp_path: Path, wrong: str) -> None:
+    """The complaint is in words and shows the id; no regular expression has to be read."""
+    path = written(tmp_path, "a.yaml", PLAIN.replace("mine.plain", f"'{wrong}'"))
+    assert problems(path) == [
+        f"{path}:1: id: must look like theme.name, or theme.name[case]: two or more words of lower-case letters, "
+        f"digits and _ with dots between them, then perhaps a case in brackets; not {wrong!r}"
+    ]
+
+
+def test_a_missing_id_is_called_missing(tmp_path: Path) -> None:
+    """A file without an id, with cases or without, is told that, not that its id looks wrong."""
+    for text in (PLAIN, TEMPLATE):
+        path = written(tmp_path, "a.yaml", "".join(text.splitlines(keepends=True)[1:]))
+        assert problems(path) == [f"{path}:1: id: is missing; add it"]
+
+
+def test_a_ctrl_c_while_a_scenario_is_dumped_is_a_ctrl_c(tmp_path: Path) -> None:
+    """What comes during the fingerprint's dump is no fault of the scenario."""
+
+    class Interrupted(Scenario):
+        @model_serializer(mode="wrap")
+        def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+            signal.raise_signal(signal.SIGINT)
+            return dict(handler(self))
+
+    (plain,) = read_file(written(tmp_path, "a.yaml", PLAIN))
+    interrupted = Interrupted.model_validate(plain.model_dump(by_alias=True))
+    with pytest.raises(KeyboardInterrupt):
+        fingerprint(interrupted)
 
 
 def test_schema_accepts_every_built_in_file() -> None:

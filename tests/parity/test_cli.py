@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,12 @@ import pytest
 from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
-from parity import catalogue, ledger
+from parity import catalogue, ledger, observation_file
 from parity import recording as recordings
 from parity.catalogue import Catalogue, fingerprint
 from parity.cli import SCHEMAS, main
 from parity.observation_file import ObservationFile
-from parity.provider import serve_in_thread
+from parity.provider import refused_url, serve_in_thread
 from parity.provider_control import base_url
 from parity.recording import Recording
 from proxies import yamlfile
@@ -241,6 +243,16 @@ def test_a_file_from_anywhere_is_played(shell: Shell, workers: str) -> None:
 
 
 @needs_litellm
+@pytest.mark.parametrize("name", ["build", ".mine"])
+def test_a_folder_of_any_name_is_played(shell: Shell, name: str) -> None:
+    """Also of those in which pytest looks for no tests."""
+    shutil.copytree(MODELS, shell.folder / "scenarios" / name)
+    out = shell.folder / "out.jsonl"
+    done = shell("observe", "--target", "binary", "--scenarios", "scenarios", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert len(ObservationFile.read(out).observations) == 3
+
+
 def test_a_scenario_of_ones_own_runs(here: Path) -> None:
     """A user's file with a recording in the cache is played like any other."""
     done = called("run", "--scenarios", own_scenario(here))
@@ -295,6 +307,33 @@ def test_without_litellm_a_new_scenario_cannot_be_recorded(shell: Shell) -> None
     assert "chat.plain" in done.stderr
 
 
+@pytest.mark.parametrize("there", ["file", "file/sub"])
+def test_a_report_that_cannot_be_written_is_told_before_the_run(shell: Shell, there: str) -> None:
+    """It would have been for nothing."""
+    (shell.folder / "file").write_text("")
+    done = shell("run", "--scenarios", MODELS, "--report", there)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "file" in done.stderr
+    assert "cells" not in done.stdout
+
+
+@needs_litellm
+def test_recordings_of_another_litellm_are_told(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is replayed isn't what the installed one says; the versions of both stand in the report."""
+    monkeypatch.setattr(
+        observation_file, "version", lambda name: "9.9.9" if name == "litellm" else metadata.version(name)
+    )
+    done = called("run", "--scenarios", MODELS, "--report", here / "out")
+    assert done.exit_code == 0, done.output
+    assert "and 9.9.9 is installed: `parity check-mocks` tells" in done.output
+    versions = json.loads((here / "out" / "report.json").read_text())["versions"]["sdk"]
+    assert versions["litellm"] == "9.9.9"
+    assert versions["recordings"] not in ("", "9.9.9")
+
+
 # --- observe, diff
 
 
@@ -327,7 +366,7 @@ def test_files_of_other_scenarios_are_not_compared(shell: Shell) -> None:
     right = shell.observe("right.jsonl", "-k", "models.one")
     done = called("diff", left, right)
     assert done.exit_code == 2
-    assert "made from different scenarios or tiers" in done.output
+    assert "were made from different scenarios; observe both with the same" in done.output
     forgiven = called("diff", left, right, "--if-comparable")
     assert forgiven.exit_code == 0
     assert "nothing to compare with" in forgiven.output
@@ -359,30 +398,55 @@ def test_a_file_of_something_else_is_told(shell: Shell) -> None:
     assert "right.jsonl:1: not a header" in done.output
 
 
-def test_any_url_can_be_observed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An endpoint is asked for the model that was named, with the key of the environment, which stays out."""
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The base URL of an endpoint that answers `chat.plain`, as clients have it."""
     monkeypatch.setenv("THEIR_KEY", "sk-a-key-of-theirs-0123456789")
     scenario = Catalogue.load([catalogue.BUILT_IN / "chat" / "plain.yaml"])["chat.plain"]
     with serve_in_thread([scenario]) as provider:
-        url = base_url(provider.url, "theirs", scenario.id)
-        options = (
-            "--model",
-            "gpt-theirs",
-            "--name",
-            "theirs",
-            "--api-key-env",
-            "THEIR_KEY",
-            "-k",
-            "chat.plain",
-        )
-        done = called("observe", "--target", url, "--out", tmp_path / "out.jsonl", *options)
+        yield f"{base_url(provider.url, 'theirs', scenario.id)}/v1"
+
+
+ASKED = ("--model", "gpt-theirs", "--api-key-env", "THEIR_KEY", "-k", "chat.plain")
+
+
+def test_any_url_can_be_observed(tmp_path: Path, endpoint: str) -> None:
+    """An endpoint is asked for the model that was named, with the key of the environment, which stays out."""
+    out = tmp_path / "out.jsonl"
+    done = called("observe", "--target", endpoint, "--out", out, "--name", "theirs", *ASKED)
     assert done.exit_code == 0, done.output
-    written = ObservationFile.read(tmp_path / "out.jsonl")
-    assert written.header.target == "theirs"
+    written = ObservationFile.read(out)
+    assert (written.header.target, written.header.endpoint) == ("theirs", True)
+    assert set(written.header.versions) == {"proxy-parity"}
     (seen,) = written.observations
     response: Any = seen.exchanges[0].response
     assert response.json_body["model"] == "gpt-4o-mini-2024-07-18"
-    assert "sk-a-key-of-theirs" not in (tmp_path / "out.jsonl").read_text()
+    assert "sk-a-key-of-theirs" not in out.read_text()
+
+
+def test_two_urls_are_compared_and_nothing_is_expected_of_them(tmp_path: Path, endpoint: str) -> None:
+    """Equal answers are exit code 0, whatever a scenario's own provider would have said; so is an equal shape."""
+    files = [tmp_path / "before.jsonl", tmp_path / "after.jsonl"]
+    for file in files:
+        called("observe", "--target", endpoint, "--out", file, "--name", file.stem, *ASKED)
+    done = called("diff", *files)
+    assert done.exit_code == 0, done.output
+    assert "identical 1 · " in done.output
+    assert "not judged 2" in done.output
+    files[1].write_text(files[1].read_text().replace("Hello", "Good evening"))
+    assert called("diff", *files).exit_code == 1
+    assert called("diff", *files, "--shape").exit_code == 0
+
+
+def test_nobody_at_a_url_is_told(tmp_path: Path) -> None:
+    """An endpoint that can't be reached is exit code 2 and no file; a password in its URL isn't shown."""
+    with refused_url() as url:
+        there = url.replace("http://", "http://me:hunter2hunter2@")
+        done = called("observe", "--target", there, "--out", tmp_path / "out.jsonl", *ASKED)
+    assert done.exit_code == 2
+    assert f"{url.removeprefix('http://')} can't be reached: " in done.output
+    assert "hunter2" not in done.output
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -390,7 +454,8 @@ def test_any_url_can_be_observed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     [
         (("--target", "http://127.0.0.1:9"), "a URL needs --model"),
         (("--target", "both"), "--target is binary, sdk or a URL, not 'both'"),
-        (("--target", "http://127.0.0.1:9", "--model", "m", "-k", "zzz"), "no scenario is selected"),
+        (("--target", "sdk", "--model", "m"), "--model is only for a URL"),
+        (("--target", "http://127.0.0.1:9", "--model", "m", "-n", "2"), "-n is without effect on a URL"),
     ],
 )
 def test_a_wrong_target_is_told(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:

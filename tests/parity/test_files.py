@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from parity.files import write_text_atomic
+from parity.files import check_writable, write_text_atomic
 
 
 def test_folders_are_made_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -35,3 +35,20 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monke
         write_text_atomic(file, "new")
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_folder_that_can_be_made_is_writable(tmp_path: Path) -> None:
+    """Nothing is made to find that out; a file in its way is told by its name."""
+    check_writable(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError) as caught:
+        check_writable(tmp_path / "file" / "b")
+    assert caught.value.filename == str(tmp_path / "file")
+
+
+def test_a_folder_of_somebody_else_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nearest one that is there decides."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(PermissionError):
+        check_writable(tmp_path / "a")

@@ -12,6 +12,7 @@ import pytest
 from parity import matrix, targets
 from parity import recording as recordings
 from parity.catalogue import fingerprint, read_file
+from parity.ledger import LedgerError
 from parity.matrix import MatrixError, Run
 from parity.observation import Observation
 from parity.scenario import Scenario
@@ -139,8 +140,18 @@ def test_a_missing_ledger_is_named(folder: Folder) -> None:
     """So is a ledger that isn't there."""
     folder.add("one")
     folder.ledger.unlink()
-    with pytest.raises(MatrixError, match=r"ledger\.yaml"):
+    with pytest.raises(LedgerError, match=r"ledger\.yaml"):
         folder.run()
+
+
+def test_a_wrong_ledger_is_told_once(folder: Folder, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its mistake is the error's one sentence, and nothing of it is printed on the way."""
+    folder.add("one")
+    folder.ledger.write_text("entries: 1\n")
+    with pytest.raises(LedgerError) as caught:
+        folder.run()
+    assert str(caught.value) == f"{folder.ledger}:1: a ledger is a list of entries; write [] for none"
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.usefixtures("fake")

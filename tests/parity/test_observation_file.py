@@ -14,7 +14,6 @@ from parity.observation_file import (
     ObservationFile,
     ObservationFileError,
     dumps,
-    header,
     loads,
     observation_schema,
     versions,
@@ -127,8 +126,6 @@ def test_schema_describes_both_kinds_of_line(tmp_path: Path) -> None:
 
 
 def test_header_says_what_decides_an_observation() -> None:
-    """The versions of what is installed are in the header, and none of what isn't."""
-    made = header("sdk", "live", "abc")
-    assert (made.target, made.tier, made.catalogue) == ("sdk", "live", "abc")
-    assert made.versions == versions()
-    assert set(versions()) <= {"proxy-parity", "litellm"}
+    """The versions of what is installed, not of what isn't, and those of the recordings that were replayed."""
+    assert set(versions("click", "not-installed-here")) == {"proxy-parity", "click"}
+    assert versions("click", recordings={"1.2", "1.1"}) == versions("click") | {"recordings": "1.1, 1.2"}

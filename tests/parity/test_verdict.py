@@ -47,6 +47,34 @@ def test_equal_targets_pass() -> None:
     )
 
 
+def test_endpoints_outside_are_compared_and_not_judged() -> None:
+    """Nothing is expected of a URL's answers, and what went out behind it isn't known: it counts for nothing."""
+    seen = [
+        observation(target="before", status=500, upstream=[call()]),
+        observation(target="after", status=500),
+    ]
+    targets = ("before", "after")
+    gone = shortfall("chat.plain", STATUS, 200, 418)
+    found = verdict([scenario(status=200)], seen, gone, targets=targets, outside=targets)
+    assert (found.exit_code, found.scenarios[0].parity, found.stale) == (0, "identical", ())
+    assert {cell.contract for cell in found.scenarios[0].cells.values()} == {"unjudged"}
+    assert " · contract broken 0 · not judged 2 · " in found.line
+    seen[1] = observation(target="after", status=502)
+    assert verdict([scenario(status=200)], seen, targets=targets, outside=targets).exit_code == 1
+
+
+def test_an_endpoint_outside_beside_an_arm() -> None:
+    """The arm is judged as ever; only what clients see is compared with the endpoint."""
+    seen = [
+        observation(target="binary", status=500, upstream=[call()]),
+        observation(target="theirs", status=500),
+    ]
+    found = verdict([scenario(status=200)], seen, targets=("binary", "theirs"), outside={"theirs"})
+    (only,) = found.scenarios
+    assert (only.parity, found.exit_code) == ("identical", 1)
+    assert [cell.contract for cell in only.cells.values()] == ["broken", "unjudged"]
+
+
 def test_an_unlisted_difference_fails() -> None:
     """Even where the contract says nothing about it."""
     found = verdict([scenario()], pair(sdk=SEVEN))

@@ -154,6 +154,25 @@ def test_a_header_is_asked_for() -> None:
         headers_of("mine/1")
 
 
+def test_behind_a_pipe_each_row_is_one_line(config: Path) -> None:
+    """Values stay whole however long they are, tabs between."""
+    model = "openai/" + "a-long-name-" * 30
+    config.write_text(CONFIG.replace("openai/a", model))
+    rows = [line.split("\t") for line in _run("--config", config).stdout.splitlines()]
+    assert ["fast", f"{model} (weight 2)", "its usual address", "given", "from supermemory"] in rows
+    assert ["max_concurrent_requests", "7"] in rows
+
+
+def test_on_a_terminal_there_are_tables(found: dict[str, Any]) -> None:
+    """As wide as the terminal is, with nothing cut off."""
+    found["models"][0]["name"] = "long" * 20
+    console = Console(record=True, width=60, force_terminal=True, file=io.StringIO())
+    show(found, console)
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= 60
+    assert "long" * 20 in "".join(line.split("│")[1].strip() for line in lines if line.startswith("│"))
+
+
 def test_what_looks_like_markup_is_shown(found: dict[str, Any]) -> None:
     """A name in brackets is a name, no style."""
     found["models"][0]["name"] = "[red]fast[/red]"

@@ -52,7 +52,13 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         return object()
 
     def serve(
-        name: str, make: Callable[[], object], host: str, port: int, limits: Limits, grace: float
+        name: str,
+        make: Callable[[], object],
+        host: str,
+        port: int,
+        limits: Limits,
+        grace: float,
+        once_up: object = None,
     ) -> None:
         make()
         calls[-1] |= {"name": name, "host": host, "port": port, "limits": limits, "grace": grace}
@@ -112,12 +118,16 @@ def test_everything_may_come_from_the_environment(
 
 
 def test_the_grace_is_the_callers(config: Path, served: list[dict[str, Any]]) -> None:
-    """--grace is how long answers may take after a signal; less than nothing is refused."""
+    """--grace is how long answers may take after a signal; what is no such time is refused."""
     url = ("--litellm-url", "http://127.0.0.1:4000")
     _run("binary", "--config", config, *url)
     _run("binary", "--config", config, *url, "--grace", "2.5")
     assert [call["grace"] for call in served] == [10.0, 2.5]
-    assert _run("binary", "--config", config, *url, "--grace", "-1").exit_code == 2
+    for command in (["binary", *url], ["sdk"], ["start"]):
+        for wrong in ("-1", "inf", "nan"):
+            result = _run(*command, "--config", config, "--grace", wrong)
+            assert result.exit_code == 2
+            assert "Invalid value for '--grace'" in result.stderr
 
 
 def test_start_hands_on_what_it_was_told(
@@ -227,6 +237,17 @@ def test_it_serves_and_stops(running: subprocess.Popen[str], number: signal.Sign
     running.send_signal(number)
     assert running.wait(20) == 0
     assert "Traceback" not in running.stderr.read()
+
+
+def test_a_litellm_that_is_not_there_yet(running: subprocess.Popen[str]) -> None:
+    """It is said once, after the line that all is up, because LiteLLM may still come."""
+    assert running.stderr is not None
+    lines = [running.stderr.readline(), running.stderr.readline()]
+    assert "listening on" in lines[0]
+    assert "--litellm-url http://127.0.0.1:1: The LiteLLM process could not be reached." in lines[1]
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(20) == 0
+    assert running.stderr.read() == ""
 
 
 def test_logs_are_redacted() -> None:

@@ -126,6 +126,17 @@ def test_a_useless_master_key_is_refused(write: Write, key: str, said: str) -> N
     assert "sk-1234" not in problem
 
 
+@pytest.mark.parametrize("name", ["master_kye", "masterkey", "MASTER_KEY"])
+def test_a_slip_in_the_master_keys_name(write: Write, name: str) -> None:
+    """The key that looks like it is named with its line; LiteLLM's other keys are none of our business."""
+    [problem] = _problems(write(MINIMAL.replace("master_key:", f"key_generation: x\n  {name}:")))
+    assert problem.startswith("6: general_settings.master_key: is missing")
+    assert problem.endswith(f"did you mean 'master_key' where line 8 has '{name}'?")
+    [problem] = _problems(write(MINIMAL.replace("master_key:", "database_url:")))
+    assert problem.startswith("6: general_settings.master_key: is missing")
+    assert "did you mean" not in problem
+
+
 def test_the_refused_key_is_the_one_that_litellm_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The digest here is on the list of the installed LiteLLM."""
     monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxies.provider_message import Said, clean_message
+from proxies.provider_message import Said, clean_message, of_validation
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,30 @@ def test_credentials_are_masked() -> None:
     theirs = clean_message("litellm.AuthenticationError: OpenAIException - Key: REDACTED is wrong")
     ours = clean_message("litellm.AuthenticationError: OpenAIException - Key: sk-abcdefgh12345678 is wrong")
     assert theirs == ours == Said("Key: *** is wrong")
+
+
+def _wrong(*loc: str | int, msg: str = "Field required") -> dict[str, Any]:
+    return {"type": "missing", "loc": list(loc), "msg": msg, "input": {}}
+
+
+@pytest.mark.parametrize(
+    ("detail", "message", "param"),
+    [
+        ([_wrong("body", "file")], "file: Field required", "file"),
+        ([_wrong("body", "a", 0, "b")], "a.0.b: Field required", "a.0.b"),
+        ([_wrong("body", msg="Not JSON")], "Not JSON", None),
+        ([_wrong("query", "a"), _wrong("body", "b", msg="No")], "a: Field required; b: No", "a"),
+    ],
+)
+def test_what_fastapi_found_wrong(detail: Any, message: str, param: str | None) -> None:
+    """Each field with what is wrong with it, and the first as the parameter."""
+    assert of_validation(detail) == {"message": message, "param": param}
+
+
+@pytest.mark.parametrize("detail", [None, "No", {"error": "No"}, [], ["No"], [{"msg": "No"}], [1], 1])
+def test_what_fastapi_did_not_say(detail: Any) -> None:
+    """Anything else is left to others."""
+    assert of_validation(detail) is None
 
 
 @given(st.text())

@@ -17,6 +17,7 @@ from proxies.redact import (
     redact_headers,
     redact_json,
     redact_text,
+    redact_url,
     register_secret,
     scoped_secrets,
 )
@@ -245,3 +246,16 @@ def test_half_a_secret_beside_a_gap_is_masked() -> None:
 def test_names_of_secrets(name: str, secret: bool) -> None:
     """A name says whether its value is a secret, word by word."""
     assert is_secret_name(name) is secret
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://ann:hunter22@example.com:8443/v1?key=hunter33#hunter44", "https://example.com:8443/v1"),
+        ("http://127.0.0.1:1", "http://127.0.0.1:1"),
+        ("http://[", "***"),
+    ],
+)
+def test_an_address_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
+    """Scheme, host, port and path stay."""
+    assert redact_url(url) == shown

@@ -277,6 +277,16 @@ async def test_errors_are_in_the_envelope(made: Any, body: dict[str, Any]) -> No
     }
 
 
+async def test_a_missing_field_is_named(made: Any) -> None:
+    """What FastAPI in LiteLLM says of a request is a sentence, not a list, and its field is the parameter."""
+    found = {"type": "missing", "loc": ["body", "file"], "msg": "Field required", "input": None}
+    client, _ = made(lambda request, _: httpx.Response(422, json={"detail": [found]}))
+    answer = await client.post("/v1/audio/transcriptions", json={})
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert (error["message"], error["param"]) == ("file: Field required", "file")
+
+
 async def test_no_process() -> None:
     """A process that isn't there is a bad gateway."""
     app = binary.create_app(make_config(), litellm_url="http://127.0.0.1:1", litellm_key="sk-process")

@@ -187,18 +187,26 @@ def test_check(shop: Path, tmp_path: Path) -> None:
 
 
 def test_reset_asks(shop: Path) -> None:
-    """Only a yes, or --yes, forgets the ports; no answer is a no."""
+    """Only a yes, or --yes, forgets the ports."""
     registry = PortRegistry()
     registry.get_or_allocate_port(shop)
-    for answer in ("n\n", ""):
+    for answer, code in (("n\n", 1), ("", 2)):
         result = run("ports", "reset", input=answer)
-        assert result.exit_code == 1
+        assert result.exit_code == code
         assert "Forget the ports of all 1 projects" in result.stderr
         assert len(registry.mappings()) == 1
     assert run("ports", "reset", input="y\n").exit_code == 0
     assert registry.mappings() == {}
     registry.get_or_allocate_port(shop)
     assert run_json("ports", "reset", "--yes") == {"removed": 1}
+
+
+def test_nobody_is_there_to_answer(shop: Path) -> None:
+    """Without an input, reset says how it would do without."""
+    PortRegistry().get_or_allocate_port(shop)
+    result = run("ports", "reset")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("Error: nobody is there to answer; --yes")
 
 
 @pytest.mark.parametrize("command", interceptor_cli.ports.commands)
@@ -222,6 +230,7 @@ def test_what_cannot_be_done_is_told(command: str, shop: Path, monkeypatch: pyte
         (["--upstream", "http://u:hunter2@x"], "without key"),
         (["--user-id", "a\tb"], "the user id: must be printable ASCII"),
         (["--user-header", "host"], "the user header: host has a meaning of its own"),
+        (["--grace", "nan"], "'--grace': 'nan' is no number of seconds"),
         (["--host", "no.such.host.invalid"], "--host no.such.host.invalid: "),
         (["--project", "/no/such/directory"], "/no/such/directory"),
     ],
