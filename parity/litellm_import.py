@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from parity.interrupts import held_back
+from proxies.litellm_environment import stay_local
 
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+stay_local()
 
 with held_back():  # litellm's bare excepts would swallow a Ctrl-C
     import litellm  # the environment above must come first

@@ -30,12 +30,13 @@ import httpx
 
 from proxies.config import ProxyConfig
 from proxies.litellm_config import KEY_VARIABLE, reports, warm_up_models, write_config
+from proxies.litellm_environment import LOCAL
 from proxies.redact import forget_secret, redact_text, register_secret
 
 logger = logging.getLogger(__name__)
 
 _ENVIRONMENT = {
-    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    **LOCAL,
     "NO_DOCS": "True",
     "DISABLE_ADMIN_UI": "True",
     "DEFAULT_MAX_RETRIES": "0",  # for embeddings, where LiteLLM takes `max_retries: 0` as nothing said

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import warnings
 from collections.abc import AsyncIterator, Iterable, Mapping
 from operator import attrgetter
@@ -22,6 +21,7 @@ from proxies.front.app import build_app
 from proxies.front.backend import Call, Forwarded, Reply
 from proxies.front.headers import for_client, from_litellm
 from proxies.front.kinds import KINDS
+from proxies.litellm_environment import stay_local
 from proxies.sdk_clients import client_for
 from proxies.sdk_config import sdk_problems
 from proxies.sdk_routing import ROUTING_PARAMS, Routing
@@ -246,8 +246,7 @@ def _make_known(deployments: Iterable[Deployment]) -> None:
 
 def _litellm() -> Any:
     """The package, imported late: it costs seconds and 180 MB, and mustn't ask the network for anything."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    os.environ.setdefault("LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "True")
+    stay_local()
     import litellm
 
     litellm.suppress_debug_info = True

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -18,3 +19,11 @@ def secrets_of_its_own() -> Iterator[None]:
     """A key that one test's configuration holds is no secret in the next one's log lines."""
     with scoped_secrets():
         yield
+
+
+@pytest.fixture(autouse=True)
+def a_ctrl_c_counts() -> Iterator[None]:
+    """As in a terminal's foreground: a shell makes jobs in the background ignore SIGINT, and their children too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("proxies", "parity")
 LONGEST = 450
 
-LEAVES = {"proxies.command_group", "proxies.redact", "proxies.yamlfile"}
+LEAVES = {"proxies.command_group", "proxies.litellm_environment", "proxies.redact", "proxies.yamlfile"}
 """What the harness may use of the proxies' package anywhere: utilities that know nothing of a proxy."""
 
 NEEDS_LITELLM = {

@@ -9,11 +9,12 @@ from __future__ import annotations
 import ast
 import functools
 import json
-import os
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
+
+from proxies.litellm_environment import stay_local
 
 SAFE = frozenset({"metadata", "user", "drop_params"})
 """LiteLLM owns these names and clients may still send them: OpenAI's own two, and one that only drops."""
@@ -100,7 +101,7 @@ def generate() -> list[str]:
     """
     import inspect
 
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    stay_local()
     import litellm
     from litellm.llms.anthropic.pass_through.messages import handler
     from litellm.responses.main import aresponses_api_with_mcp

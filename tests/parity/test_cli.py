@@ -242,7 +242,6 @@ def test_a_file_from_anywhere_is_played(shell: Shell, workers: str) -> None:
     assert done.stdout == "1 observations of binary in out.jsonl\n"
 
 
-@needs_litellm
 @pytest.mark.parametrize("name", ["build", ".mine"])
 def test_a_folder_of_any_name_is_played(shell: Shell, name: str) -> None:
     """Also of those in which pytest looks for no tests."""
@@ -253,6 +252,7 @@ def test_a_folder_of_any_name_is_played(shell: Shell, name: str) -> None:
     assert len(ObservationFile.read(out).observations) == 3
 
 
+@needs_litellm
 def test_a_scenario_of_ones_own_runs(here: Path) -> None:
     """A user's file with a recording in the cache is played like any other."""
     done = called("run", "--scenarios", own_scenario(here))
