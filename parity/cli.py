@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn
 
 import click
-import httpx
-from click.core import ParameterSource
 
 from parity import catalogue as catalogues
 from parity import ledger as ledgers
-from parity import matrix, report
+from parity import report
 from parity.catalogue import Catalogue
 from parity.command_line import (
     Group,
@@ -38,15 +35,13 @@ from parity.observation import Header, Observation
 from parity.observation_file import (
     ObservationFile,
     observation_schema,
-    versions,
 )
-from parity.progress import progress
+from parity.observe_command import observe, play
 from parity.recording_commands import check_mocks, probe, record, record_missing
 from parity.report import side_by_side, terminal
-from parity.scenario import Scenario, Tier
-from parity.selection import Selection
+from parity.scenario import Tier
 from parity.shape import shape
-from parity.targets import ARMS, Arm, MockedTarget, UrlTarget, host_of
+from parity.targets import ARMS, MockedTarget
 from parity.verdict import Cell, Verdict, judge
 from proxies.redact import redact_text
 
@@ -91,31 +86,11 @@ def run(
     parity run --scenarios my-scenarios/ --report out/
     """
     check_writable(folder)  # before the run, which would be for nothing
-    done, made_with = _play(paths, ledger, tier, ARMS, expression, workers)
+    done, made_with = play(paths, ledger, tier, ARMS, expression, workers)
     loaded = load(paths)
     _write_observations(folder, done.observations, loaded, tier, made_with)
     planned = loaded.select(s.id for s in done.verdict.scenarios)
     _finish(done.verdict, planned.hash, dict.fromkeys(ARMS, made_with), folder, done.crashes)
-
-
-def _play(
-    paths: tuple[Path, ...], ledger: Path, tier: Tier, arms: Sequence[Arm], expression: str, workers: str
-) -> tuple[matrix.Run, dict[str, str]]:
-    """The run, and the versions of what decided it."""
-    loaded = load(paths).for_tier(tier)
-    Ledger.load(ledger)  # before anything is recorded
-    made_with = versions("litellm", recordings=record_missing(loaded) if tier == "mocked" else ())
-    with progress(f"{tier} tier", len(loaded) * len(arms)) as advance:
-        done = matrix.run(
-            paths or (catalogues.BUILT_IN,),
-            ledger,
-            tier,
-            arms,
-            expression=expression,
-            workers=workers,
-            on_report=lambda cell: advance(f"{cell}"),
-        )
-    return done, made_with
 
 
 def _write_observations(
@@ -151,113 +126,6 @@ def _finish(
             click.echo(f"wrote {path}", err=True)
     terminal.show(made)  # its last line is the verdict
     sys.exit(verdict.exit_code)
-
-
-@main.command()
-@click.option(
-    "--target", "target_name", required=True, help="binary, sdk, or a base URL such as http://127.0.0.1:4000"
-)
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Observation file to write."
-)
-@click.option("--model", help="With a URL: the model to ask for instead of each scenario's own.")
-@click.option(
-    "--name", help="What to call it in the file: binary, sdk, or the URL's host and port unless given."
-)
-@click.option(
-    "--api-key-env",
-    default="PARITY_API_KEY",
-    show_default=True,
-    help="With a URL: variable that holds the key.",
-)
-@tier_option
-@scenarios_option
-@expression_option
-@workers_option
-@ledger_option
-@click.pass_context
-def observe(
-    context: click.Context,
-    target_name: str,
-    out: Path,
-    model: str | None,
-    name: str | None,
-    api_key_env: str,
-    tier: Tier,
-    paths: tuple[Path, ...],
-    expression: str,
-    workers: str,
-    ledger: Path,
-) -> None:
-    """Play the scenarios on one target and write down what was seen.
-
-    The file can be compared with another one, made elsewhere or with other versions: see `parity diff`.
-    A URL is any OpenAI-compatible endpoint; only what its client sees is observed.
-
-    \b
-    parity observe --target sdk --out sdk.jsonl
-    parity observe --target sdk --tier live --name litellm-1.106 --out 1.106.jsonl
-    parity observe --target http://127.0.0.1:4000 --model gpt-4o-mini -k chat --out now.jsonl
-    """
-    loaded = load(paths)
-    if "://" in target_name:
-        _refuse(context, ("tier", "workers", "ledger"), "without effect on a URL")
-        if not model:
-            raise click.UsageError("a URL needs --model: the name to ask for")
-        url = UrlTarget(name or host_of(target_name), target_name, os.environ.get(api_key_env, ""), model)
-        observations: Sequence[Observation] = _ask(url, Selection(expression).of(loaded.for_tier("live")))
-        head = Header(target=url.name, tier="live", catalogue="", endpoint=True, versions=versions())
-    elif target_name in get_args(Arm):
-        _refuse(context, ("model", "api_key_env"), "only for a URL")
-        arm: Arm = target_name  # type: ignore[assignment]
-        done, made_with = _play(paths, ledger, tier, (arm,), expression, workers)
-        observations = [o.model_copy(update={"target": name or arm}) for o in done.observations]
-        if not done.verdict.complete or done.crashes:
-            for text in done.crashes.values():
-                click.echo(text, err=True)
-            raise Unusable(done.verdict.line)
-        head = Header(target=name or arm, tier=tier, catalogue="", versions=made_with)
-    else:
-        raise click.UsageError(f"--target is binary, sdk or a URL, not {target_name!r}")
-    planned = loaded.select(o.scenario for o in observations)
-    ObservationFile(head.model_copy(update={"catalogue": planned.hash}), tuple(observations)).write(out)
-    click.echo(f"{len(observations)} observations of {head.target} in {out}")
-
-
-def _refuse(context: click.Context, names: Sequence[str], why: str) -> None:
-    """Options that were given and would be passed over."""
-    for parameter in context.command.params:
-        given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
-        if given and parameter.name in names:
-            raise click.UsageError(f"{parameter.opts[-1]} is {why}")
-
-
-def _ask(url: UrlTarget, chosen: Sequence[Scenario]) -> list[Observation]:
-    """What an endpoint answers; raises `Unusable` when nobody is there."""
-    try:
-        httpx.get(url.base, trust_env=False, timeout=10)
-    except (httpx.TransportError, httpx.InvalidURL) as error:
-        why = redact_text(str(error) or type(error).__name__)
-        raise Unusable(f"{host_of(url.url)} can't be reached: {why}") from None
-    # A hang-up before the answer has to know when the provider has the call, which a URL doesn't tell.
-    playable = [s for s in chosen if all(request.hang_up_after != 0 for request in s.client)]
-    for scenario in chosen:
-        if scenario not in playable:
-            click.echo(f"left out: {scenario.id} can't be played on a URL", err=True)
-    if not playable:
-        raise Unusable(
-            "no scenario is selected that can be played on a URL; `parity list` shows what there is"
-        )
-
-    async def play_all(advance: Callable[[str], None]) -> list[Observation]:
-        seen = []
-        for scenario in playable:
-            seen.append(await url.observe(scenario))
-            advance(scenario.id)
-        return seen
-
-    with progress(url.name, len(playable)) as advance:
-        return asyncio.run(play_all(advance))
 
 
 @main.command()
@@ -395,6 +263,7 @@ def schema(which: str) -> None:
     click.echo(json.dumps(SCHEMAS[which](), indent=2))
 
 
+main.add_command(observe)
 main.add_command(record)
 main.add_command(check_mocks)
 main.add_command(probe)
