@@ -205,6 +205,7 @@ def diff(
         one.tier,
         (one.target, other.target),
         outside={h.target for h in (one, other) if shapes or h.endpoint},
+        shapes_only=shapes,
     )
     _finish(verdict, one.catalogue, {h.target: h.versions for h in (one, other)}, folder)
 

@@ -89,6 +89,8 @@ class Verdict(Model):
     stale: tuple[Entry, ...] = ()
     ledger_entries: int = 0
     masked: dict[str, int] = {}
+    shapes_only: bool = False
+    """Whether values were reduced to their kinds before, see `parity.shape`."""
 
     @property
     def complete(self) -> bool:
@@ -129,7 +131,8 @@ class Verdict(Model):
             "masked " + ", ".join(f"{rule} {count}" for rule, count in self.masked.items()),
         ]
         word = {0: "PASS", 1: "FAIL", 2: "INCOMPLETE"}[self.exit_code]
-        return f"{word} {self.tier} {' | '.join(self.targets)}: {' · '.join(parts)}"
+        shapes = ", shapes only" if self.shapes_only else ""
+        return f"{word} {self.tier}{shapes} {' | '.join(self.targets)}: {' · '.join(parts)}"
 
     @property
     def _unaccounted(self) -> str:
@@ -149,16 +152,18 @@ def judge(
     targets: Sequence[str] | None = None,
     problems: Iterable[str] = (),
     outside: Collection[str] = (),
+    shapes_only: bool = False,
 ) -> Verdict:
     """The verdict over `planned` (scenario id, target) cells and what was reported for them.
 
     `scenarios` is the whole catalogue, also what wasn't selected: a ledger entry on a template is stale only
     when every case of it has run. `targets` gives the order, the first one being compared with each other
     one; left out, it is the order in which the plan names them. `problems` says what went wrong in the
-    harness itself; any one makes the run incomplete. Of the targets in `outside` only what their clients saw is known,
-    and who stands behind them is not the scenario's provider: nothing but that is compared with them, and no scenario's
-    expectation is held against them. Raises `ValueError` for a planned scenario that isn't in
-    the catalogue, and for a planned target that isn't in `targets`.
+    harness itself; any one makes the run incomplete. Of the targets in `outside` only what their clients saw is
+    known, and who stands behind them is not the scenario's provider: nothing but that is compared with them, and no
+    scenario's expectation is held against them. `shapes_only` is told, no more: the observations are what they are.
+    Raises `ValueError` for a planned scenario that isn't in the catalogue, and for a planned target that isn't in
+    `targets`.
     """
     cells = dict.fromkeys(c if isinstance(c, Cell) else Cell(scenario=c[0], target=c[1]) for c in planned)
     order = tuple(targets if targets is not None else dict.fromkeys(cell.target for cell in cells))
@@ -197,6 +202,7 @@ def judge(
         scenarios=tuple(verdicts),
         stale=_stale(ledger, used, catalogue, judged, order, tier),
         ledger_entries=len(ledger.entries),
+        shapes_only=shapes_only,
         masked={rule.name: sum(n.masked[rule.name] for _, n in first.values()) for rule in RULES},
     )
 

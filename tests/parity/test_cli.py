@@ -435,7 +435,9 @@ def test_two_urls_are_compared_and_nothing_is_expected_of_them(tmp_path: Path, e
     assert "not judged 2" in done.output
     files[1].write_text(files[1].read_text().replace("Hello", "Good evening"))
     assert called("diff", *files).exit_code == 1
-    assert called("diff", *files, "--shape").exit_code == 0
+    done = called("diff", *files, "--shape", "--report", tmp_path / "report")
+    assert (done.exit_code, "PASS live, shapes only before | after: " in done.output) == (0, True)
+    assert "not what they say" in (tmp_path / "report" / "report.html").read_text()
 
 
 def test_nobody_at_a_url_is_told(tmp_path: Path) -> None:
