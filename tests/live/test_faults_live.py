@@ -67,6 +67,7 @@ async def test_litellm_killed_in_the_middle_of_answers(far_end: FarEnd, tmp_path
         assert "event: message_stop" not in names
 
 
+@pytest.mark.load
 async def test_a_reader_who_does_not_read_is_not_read_for(arm: Arm, far_end: FarEnd, tmp_path: Path) -> None:
     """The provider's endless stream comes to a halt, and nothing grows, until the reader reads again or leaves."""
     async with serving(arm, tmp_path, config(far_end)) as (process, url):
