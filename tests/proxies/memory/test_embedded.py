@@ -135,3 +135,29 @@ async def test_a_closed_store(store: EmbeddedStore) -> None:
     await store.aclose()
     with pytest.raises(StoreError, match="closed"):
         await store.search("q", "ann", 5)
+
+
+async def test_a_full_disk_loses_nothing_that_was_stored(store: EmbeddedStore) -> None:
+    """What doesn't fit is one failure and half of nothing; older turns are found, and there is room again later."""
+    await store.remember("ann", "I live in Oslo.", "ok")
+    db = store._connection
+    assert db is not None
+    pages = db.execute("PRAGMA page_count").fetchone()[0]
+    db.execute(f"PRAGMA max_page_count = {pages}")  # what SQLite then says is what it says of a full disk
+    with pytest.raises(StoreError, match="database or disk is full"):
+        await store.remember("ann", "I like tea. " * 600, "ok")
+    assert await told(store, "Oslo tea") == ["The user said: I live in Oslo. The answer was: ok"]
+    db.execute("PRAGMA max_page_count = 100000")
+    await store.remember("ann", "I like tea.", "ok")
+    assert len(await told(store, "Oslo tea")) == 2
+    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+async def test_a_clock_that_is_set_changes_no_order(
+    store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The latest turn is the one that was told last, whatever the clock said at the time."""
+    for fact, now in (("one", 4e9), ("two", 0.0), ("three", 1.7e9)):
+        monkeypatch.setattr(embedded.time, "time", lambda now=now: now)
+        await store.remember("ann", fact, "ok")
+    assert [text.split()[3] for text in await told(store, "?!")] == ["three", "two", "one"]
