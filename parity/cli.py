@@ -86,8 +86,8 @@ def run(
     parity run --scenarios my-scenarios/ --report out/
     """
     check_writable(folder)  # before the run, which would be for nothing
-    done, made_with = play(paths, ledger, tier, ARMS, expression, workers)
     loaded = load(paths)
+    done, made_with = play(loaded, paths, ledger, tier, ARMS, expression, workers)
     _write_observations(folder, done.observations, loaded, tier, made_with)
     planned = loaded.select(s.id for s in done.verdict.scenarios)
     _finish(done.verdict, planned.hash, dict.fromkeys(ARMS, made_with), folder, done.crashes)

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from parity import catalogue as catalogues
 from parity import matrix
+from parity.catalogue import Catalogue
 from parity.command_line import (
     Unusable,
     expression_option,
@@ -35,10 +36,16 @@ from proxies.redact import redact_text
 
 
 def play(
-    paths: tuple[Path, ...], ledger: Path, tier: Tier, arms: Sequence[Arm], expression: str, workers: str
+    catalogue: Catalogue,
+    paths: tuple[Path, ...],
+    ledger: Path,
+    tier: Tier,
+    arms: Sequence[Arm],
+    expression: str,
+    workers: str,
 ) -> tuple[matrix.Run, dict[str, str]]:
-    """The run, and the versions of what decided it."""
-    loaded = load(paths).for_tier(tier)
+    """The run, and the versions of what decided it. `catalogue` is what was loaded from `paths`."""
+    loaded = catalogue.for_tier(tier)
     Ledger.load(ledger)  # before anything is recorded
     made_with = versions("litellm", recordings=record_missing(loaded) if tier == "mocked" else ())
     with progress(f"{tier} tier", len(loaded) * len(arms)) as advance:
@@ -111,7 +118,7 @@ def observe(
     elif target_name in get_args(Arm):
         _refuse(context, ("model", "api_key_env"), "only for a URL")
         arm: Arm = target_name  # type: ignore[assignment]
-        done, made_with = play(paths, ledger, tier, (arm,), expression, workers)
+        done, made_with = play(loaded, paths, ledger, tier, (arm,), expression, workers)
         observations = [o.model_copy(update={"target": name or arm}) for o in done.observations]
         if not done.verdict.complete or done.crashes:
             for text in done.crashes.values():

@@ -108,7 +108,11 @@ def built_in_path(scenario: Scenario) -> Path:
 
 def cache_path(scenario: Scenario) -> Path:
     """By content, so that an edited scenario never meets an old recording."""
-    return cache_folder() / f"{fingerprint(scenario)}.json"
+    return _cached(fingerprint(scenario))
+
+
+def _cached(fingerprint: str) -> Path:
+    return cache_folder() / f"{fingerprint}.json"
 
 
 def find(scenario: Scenario) -> Recording | None:
@@ -117,13 +121,13 @@ def find(scenario: Scenario) -> Recording | None:
     Raises `RecordingError` for a damaged file beside the catalogue. One in the cache, where older versions of this
     program have written too, counts as none and is made anew.
     """
-    ours = built_in_path(scenario)
-    if ours.is_file() and (recording := read(ours)).fingerprint == fingerprint(scenario):
+    wanted = fingerprint(scenario)
+    ours, cached = built_in_path(scenario), _cached(wanted)
+    if ours.is_file() and (recording := read(ours)).fingerprint == wanted:
         return recording
-    if cache_path(scenario).is_file():
-        with contextlib.suppress(RecordingError):
-            recording = read(cache_path(scenario))
-            return recording if recording.fingerprint == fingerprint(scenario) else None
+    with contextlib.suppress(RecordingError):
+        if cached.is_file() and (recording := read(cached)).fingerprint == wanted:
+            return recording
     return None
 
 

@@ -22,6 +22,7 @@ from proxies import litellm_process
 from proxies.config import ProxyConfig
 from proxies.litellm_process import LiteLLMProcess, LiteLLMProcessError, find_command
 from tests.proxies import fake_litellm
+from tests.proxies.upstream import COMPLETION, MESSAGE
 
 KEY = "sk-a-key-of-the-tests"
 
@@ -259,7 +260,7 @@ async def test_a_real_litellm_answers_through_a_stub_provider() -> None:
         path = head.split()[1]
         if head.startswith("POST"):
             calls.append((path, headers.get("x-sm-user-id")))
-        body = json.dumps(_ANTHROPIC if path.endswith("/messages") else _OPENAI).encode()
+        body = json.dumps(MESSAGE if path.endswith("/messages") else COMPLETION).encode()
         status = "429 Too Many Requests" if "/busy" in path else "200 OK"
         answer = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n"
         writer.write(f"{answer}content-length: {len(body)}\r\n\r\n".encode() + body)
@@ -297,22 +298,3 @@ async def test_a_real_litellm_answers_through_a_stub_provider() -> None:
         ("/v1/messages", "ann"),
     ]
     assert wrong.status_code in (400, 401)
-
-
-_OPENAI = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "gpt-4o-mini",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-}
-_ANTHROPIC = {
-    "id": "msg_1",
-    "type": "message",
-    "role": "assistant",
-    "model": "claude-sonnet-4-5",
-    "content": [{"type": "text", "text": "Hi"}],
-    "stop_reason": "end_turn",
-    "usage": {"input_tokens": 1, "output_tokens": 1},
-}
