@@ -23,7 +23,9 @@ def run_server():
     behaviour = os.environ.get("FAKE_LITELLM", "")
     seen = pathlib.Path(os.environ["FAKE_SEEN"])
     config = pathlib.Path(options["--config"]).read_text()
-    seen.write_text(json.dumps({"pid": os.getpid(), "argv": sys.argv, "config": config}))
+    draft = seen.with_suffix(f".{os.getpid()}")  # renamed, so that nobody reads half of it
+    draft.write_text(json.dumps({"pid": os.getpid(), "argv": sys.argv, "config": config}))
+    os.replace(draft, seen)
     print("starting with master key", os.environ["LITELLM_MASTER_KEY"], flush=True)
     if behaviour == "taken" and not seen.with_suffix(".once").exists():
         seen.with_suffix(".once").touch()
