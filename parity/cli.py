@@ -14,10 +14,11 @@ from typing import Any, NoReturn
 
 import click
 
-from parity import catalogue as catalogues
 from parity import ledger as ledgers
 from parity import report
-from parity.catalogue import Catalogue
+from parity.catalogue import loading as catalogues
+from parity.catalogue.loading import Catalogue
+from parity.catalogue.scenario import Tier
 from parity.command_line import (
     Group,
     Unusable,
@@ -31,15 +32,16 @@ from parity.command_line import (
 )
 from parity.files import check_writable
 from parity.ledger import Ledger
+from parity.matrix import play
 from parity.observation import Header, Observation
 from parity.observation_file import (
     ObservationFile,
     observation_schema,
 )
-from parity.observe_command import observe, play
-from parity.recording_commands import check_mocks, probe, record, record_missing
+from parity.observe_command import observe
+from parity.recorder.missing import record_missing
+from parity.recording_commands import check_mocks, probe, record
 from parity.report import side_by_side, terminal
-from parity.scenario import Tier
 from parity.shape import shape
 from parity.targets import ARMS, MockedTarget
 from parity.verdict import Cell, Verdict, judge

@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 from httpx_sse import EventSource
 
+from parity.catalogue.scenario import ClientRequest, Scenario
 from parity.fold import fold
 from parity.observation import Exchange, Frame, Response, Stream
-from parity.scenario import ClientRequest, Scenario
 
 TRANSPORT_HEADERS = frozenset(
     {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}

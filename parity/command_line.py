@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from parity import catalogue as catalogues
 from parity import ledger as ledgers
 from parity import matrix
 from parity import recording as recordings
-from parity.catalogue import Catalogue
+from parity.catalogue import loading as catalogues
+from parity.catalogue.loading import Catalogue
+from parity.catalogue.scenario import TIERS, Scenario
+from parity.catalogue.selection import SelectionError
 from parity.observation_file import ObservationFileError
-from parity.scenario import TIERS, Scenario
-from parity.selection import SelectionError
 from proxies import command_group
 
 EXPECTED = (

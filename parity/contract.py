@@ -17,11 +17,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from parity.catalogue.scenario import (
+    ExpectedMemory,
+    ExpectedProvider,
+    ExpectedResponse,
+    ExpectedStream,
+    Scenario,
+)
 from parity.jsondiff import ABSENT, changes
 from parity.jsonpath import Parts, to_path
 from parity.normalise import is_generated_id, is_time
 from parity.observation import Exchange, Observation, Response, Stream, UpstreamCall
-from parity.scenario import ExpectedMemory, ExpectedProvider, ExpectedResponse, ExpectedStream, Scenario
 
 _NAMED_ID = re.compile(r"<id:[0-9]+>")
 

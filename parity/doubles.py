@@ -18,12 +18,12 @@ from unittest.mock import patch
 import httpx
 
 from parity import calls
+from parity.catalogue.scenario import ProviderReply
 from parity.functions import SDK_FUNCTIONS
 from parity.lockstep import Lockstep
 from parity.memory import ReplayedMemory, leaks
 from parity.observation import UpstreamCall
 from parity.recording import ProcessAnswer, ProcessCall, Recording, SdkAnswer, SdkCall
-from parity.scenario import ProviderReply
 
 Recorded = TypeVar("Recorded", ProcessCall, SdkCall)
 Frame = TypeVar("Frame")

@@ -17,11 +17,11 @@ from pydantic import (
     model_validator,
 )
 
+from parity.catalogue.scenario import TIERS, Scenario, Tier
 from parity.contract import Violation
 from parity.diff import Difference
 from parity.jsondiff import ABSENT, canonical, same
 from parity.jsonpath import from_path, to_path
-from parity.scenario import TIERS, Scenario, Tier
 from proxies import yamlfile
 
 BUILT_IN = Path(__file__).parent / "divergences.yaml"

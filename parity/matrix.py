@@ -17,11 +17,16 @@ from unittest.mock import patch
 
 import pytest
 
+from parity.catalogue import loading as catalogues
+from parity.catalogue.loading import Catalogue
+from parity.catalogue.scenario import Tier
+from parity.catalogue.selection import Selection
 from parity.ledger import Ledger
 from parity.observation import Observation
+from parity.observation_file import versions
 from parity.plugin import Controller
-from parity.scenario import Tier
-from parity.selection import Selection
+from parity.progress import progress
+from parity.recorder.missing import record_missing
 from parity.targets import Arm
 from parity.verdict import Cell, Verdict
 
@@ -123,3 +128,29 @@ def _quiet() -> Iterator[Callable[[], str]]:
             kept.flush()
             os.dup2(saved, 1)
             os.close(saved)
+
+
+def play(
+    catalogue: Catalogue,
+    paths: tuple[Path, ...],
+    ledger: Path,
+    tier: Tier,
+    arms: Sequence[Arm],
+    expression: str,
+    workers: str,
+) -> tuple[Run, dict[str, str]]:
+    """The run, and the versions of what decided it. `catalogue` is what was loaded from `paths`."""
+    loaded = catalogue.for_tier(tier)
+    Ledger.load(ledger)  # before anything is recorded
+    made_with = versions("litellm", recordings=record_missing(loaded) if tier == "mocked" else ())
+    with progress(f"{tier} tier", len(loaded) * len(arms)) as advance:
+        done = run(
+            paths or (catalogues.BUILT_IN,),
+            ledger,
+            tier,
+            arms,
+            expression=expression,
+            workers=workers,
+            on_report=lambda cell: advance(f"{cell}"),
+        )
+    return done, made_with

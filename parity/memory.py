@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
+from parity.catalogue.scenario import ProviderReply, Scenario
 from parity.observation import UpstreamCall
-from parity.scenario import ProviderReply, Scenario
 
 MEMORY_KEY = "sm_stub-memory-key-0123456789"
 """The store's key: no secret, but it must never reach anyone else."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from parity.scenario import Tier
+from parity.catalogue.scenario import Tier
 
 FORMAT: Literal[1] = 1
 

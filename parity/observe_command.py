@@ -12,9 +12,9 @@ import click
 import httpx
 from click.core import ParameterSource
 
-from parity import catalogue as catalogues
 from parity import matrix
-from parity.catalogue import Catalogue
+from parity.catalogue.scenario import Scenario, Tier
+from parity.catalogue.selection import Selection
 from parity.command_line import (
     Unusable,
     expression_option,
@@ -24,41 +24,11 @@ from parity.command_line import (
     tier_option,
     workers_option,
 )
-from parity.ledger import Ledger
 from parity.observation import Header, Observation
 from parity.observation_file import ObservationFile, versions
 from parity.progress import progress
-from parity.recording_commands import record_missing
-from parity.scenario import Scenario, Tier
-from parity.selection import Selection
 from parity.targets import Arm, UrlTarget, host_of
 from proxies.redact import redact_text
-
-
-def play(
-    catalogue: Catalogue,
-    paths: tuple[Path, ...],
-    ledger: Path,
-    tier: Tier,
-    arms: Sequence[Arm],
-    expression: str,
-    workers: str,
-) -> tuple[matrix.Run, dict[str, str]]:
-    """The run, and the versions of what decided it. `catalogue` is what was loaded from `paths`."""
-    loaded = catalogue.for_tier(tier)
-    Ledger.load(ledger)  # before anything is recorded
-    made_with = versions("litellm", recordings=record_missing(loaded) if tier == "mocked" else ())
-    with progress(f"{tier} tier", len(loaded) * len(arms)) as advance:
-        done = matrix.run(
-            paths or (catalogues.BUILT_IN,),
-            ledger,
-            tier,
-            arms,
-            expression=expression,
-            workers=workers,
-            on_report=lambda cell: advance(f"{cell}"),
-        )
-    return done, made_with
 
 
 @click.command()
@@ -118,7 +88,7 @@ def observe(
     elif target_name in get_args(Arm):
         _refuse(context, ("model", "api_key_env"), "only for a URL")
         arm: Arm = target_name  # type: ignore[assignment]
-        done, made_with = play(loaded, paths, ledger, tier, (arm,), expression, workers)
+        done, made_with = matrix.play(loaded, paths, ledger, tier, (arm,), expression, workers)
         observations = [o.model_copy(update={"target": name or arm}) for o in done.observations]
         if not done.verdict.complete or done.crashes:
             for text in done.crashes.values():

@@ -18,12 +18,13 @@ from typing import Any
 
 import pytest
 
-from parity import catalogue, stack, targets
+from parity import stack, targets
+from parity.catalogue import loading
+from parity.catalogue.scenario import TIERS, Scenario, Tier
 from parity.ledger import BUILT_IN, Ledger, LedgerError
 from parity.observation import Observation
 from parity.observation_file import dumps, loads
 from parity.recording import RecordingError
-from parity.scenario import TIERS, Scenario, Tier
 from parity.verdict import Cell, Verdict, judge
 
 pytest_plugins = ("parity.kit.fixtures",)
@@ -79,7 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     player: Player | None = parent.config.pluginmanager.get_plugin("parity-player")
-    if player is None or file_path.suffix not in catalogue.SUFFIXES:
+    if player is None or file_path.suffix not in loading.SUFFIXES:
         return None
     file: ScenarioFile = ScenarioFile.from_parent(parent, path=file_path)
     return file
@@ -106,8 +107,8 @@ class ScenarioFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         player = _player(self.config)
         try:
-            scenarios = list(catalogue.read_file(self.path))
-        except catalogue.CatalogueError as error:
+            scenarios = list(loading.read_file(self.path))
+        except loading.CatalogueError as error:
             raise self.CollectError(str(error)) from None
         for scenario in scenarios:
             if player.tier in scenario.tiers:
@@ -162,19 +163,19 @@ class Controller:
         self.failure = ""
         """Why nothing could be played at all."""
         self.verdict: Verdict | None = None
-        self.catalogue = catalogue.Catalogue((), {})
+        self.catalogue = loading.Catalogue((), {})
         self._on_report = on_report
         self._closing = ExitStack()
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         player = _player(session.config)
         try:
-            self.catalogue = catalogue.Catalogue.load(Path(a.partition("::")[0]) for a in session.config.args)
+            self.catalogue = loading.Catalogue.load(Path(a.partition("::")[0]) for a in session.config.args)
             self._ledger = Ledger.load(Path(session.config.getoption("parity_ledger")))
             if player.tier == "live":
                 served = self.catalogue.for_tier("live")
                 player.live = self._closing.enter_context(stack.serve(served, player.arms))
-        except (catalogue.CatalogueError, LedgerError, stack.StackError) as error:
+        except (loading.CatalogueError, LedgerError, stack.StackError) as error:
             self.failure = str(error)
             pytest.exit(self.failure, returncode=int(pytest.ExitCode.USAGE_ERROR))
 

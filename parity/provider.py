@@ -24,6 +24,7 @@ from urllib.parse import unquote
 
 import h11
 
+from parity.catalogue.scenario import ProviderReply, Scenario
 from parity.memory import FOLDER, unexpected
 from parity.provider_control import (
     CONTROL,
@@ -33,7 +34,6 @@ from parity.provider_control import (
     base_url,
 )
 from parity.provider_wire import Request, read_request, reset, send_reply
-from parity.scenario import ProviderReply, Scenario
 
 __all__ = [
     "ProviderCall",

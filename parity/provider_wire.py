@@ -21,7 +21,7 @@ from typing import Any
 
 import h11
 
-from parity.scenario import ProviderReply, SseEvent
+from parity.catalogue.scenario import ProviderReply, SseEvent
 
 MAX_HEAD = 256 * 1024
 LAST_CHUNK = b"0\r\n\r\n"

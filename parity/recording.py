@@ -18,10 +18,10 @@ from typing import Any, Literal
 from platformdirs import user_cache_path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from parity.catalogue import fingerprint
+from parity.catalogue.loading import fingerprint
+from parity.catalogue.scenario import Scenario
 from parity.files import write_text_atomic
 from parity.observation import UpstreamCall
-from parity.scenario import Scenario
 
 BUILT_IN = Path(__file__).parent / "recordings"
 FORMAT: Literal[1] = 1

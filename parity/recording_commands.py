@@ -5,65 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from parity import catalogue as catalogues
-from parity import observation_file
 from parity import recording as recordings
-from parity.catalogue import Catalogue
+from parity.catalogue import loading as catalogues
+from parity.catalogue.selection import Selection
 from parity.command_line import Unusable, expression_option, load, one, scenarios_option
-from parity.progress import progress
-from parity.scenario import Scenario
-from parity.selection import Selection
+from parity.recorder.missing import compile_recordings
 from proxies.redact import redact_json
-
-
-def record_missing(loaded: Catalogue) -> set[str]:
-    """Compile what nobody recorded into the cache; without LiteLLM that can't be done.
-
-    Returns the versions of LiteLLM that all the recordings are of, and tells when it isn't the one that is here.
-    """
-    found = {scenario.id: recordings.find(scenario) for scenario in loaded}
-    versions = {recording.litellm for recording in found.values() if recording is not None}
-
-    def keep(scenario: Scenario, made: recordings.Recording) -> None:
-        recordings.write(made, recordings.cache_path(scenario))
-        versions.add(made.litellm)
-
-    if missing := [scenario for scenario in loaded if found[scenario.id] is None]:
-        compile_recordings(missing, keep, "recording new scenarios")
-    here = observation_file.versions("litellm").get("litellm")
-    if here and versions - {here}:
-        click.echo(
-            f"the recordings are of LiteLLM {', '.join(sorted(versions))}, and {here} is installed: "
-            "`parity check-mocks` tells whether they still hold, `--tier live` asks the installed one",
-            err=True,
-        )
-    return versions
-
-
-def compile_recordings(
-    scenarios: Sequence[Any], each: Callable[[Any, recordings.Recording], None], label: str
-) -> None:
-    try:
-        from parity import compile as compiling
-    except ImportError as error:
-        names = ", ".join(s.id for s in scenarios[:3]) + (", …" if len(scenarios) > 3 else "")
-        raise recordings.RecordingError(
-            f"{len(scenarios)} scenario(s) have no recording ({names}), and making one needs LiteLLM ({error}); "
-            "run `parity record` where `pip install 'proxy-parity[live]'` was done"
-        ) from None
-    with progress(label, len(scenarios)) as advance:
-
-        def done(scenario: Any, made: recordings.Recording) -> None:
-            each(scenario, made)
-            advance(scenario.id)
-
-        compiling.run(scenarios, done)
 
 
 @click.command()
@@ -74,7 +26,7 @@ def compile_recordings(
 )
 def record(paths: tuple[Path, ...], yes: bool, only_missing: bool) -> None:
     """Make the recordings anew from a real LiteLLM, showing first what would change."""
-    from parity import drift
+    from parity.recorder import drift
 
     loaded = load(paths)
     recorded = loaded.for_tier("mocked")  # the others meet a real LiteLLM, and need none
@@ -111,7 +63,7 @@ def check_mocks(paths: tuple[Path, ...], expression: str) -> None:
 
     Exact agreement, or a drift with scenario, path, recorded and now.
     """
-    from parity import drift
+    from parity.recorder import drift
 
     chosen = Selection(expression).of(load(paths).for_tier("mocked"))
     if gone := recordings.missing(chosen):
@@ -136,7 +88,7 @@ def probe(scenario_id: str, paths: tuple[Path, ...]) -> None:
     """
     scenario = one(load(paths), scenario_id)
     try:
-        from parity import probe as probing
+        from parity.recorder import probe as probing
     except ImportError as error:
         raise Unusable(
             f"a probe needs LiteLLM and its proxy: pip install 'proxy-parity[live]' ({error})"

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from parity.catalogue.scenario import Scenario
 from parity.provider import refused_url, serve_in_thread
-from parity.scenario import Scenario
 from parity.targets import QUICK_RETRIES, Arm, LiveTarget, config_document
 from proxies.redact import redact_text
 

@@ -20,11 +20,11 @@ from starlette.types import ASGIApp
 from parity import memory as memories
 from parity import recording as recordings
 from parity.asgi import StreamingASGITransport
+from parity.catalogue.scenario import Scenario, Tier
 from parity.client import Credentials, play
 from parity.doubles import Seen, mocked_binary, mocked_sdk
 from parity.observation import Exchange, Observation, UpstreamCall
 from parity.provider_control import ProviderControl, base_url
-from parity.scenario import Scenario, Tier
 from proxies import sessions
 from proxies.config import ProxyConfig, UserIdMappings
 from proxies.front.models import listed

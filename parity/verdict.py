@@ -13,12 +13,12 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from parity.catalogue.scenario import Scenario, Tier
 from parity.contract import Violation, contract
 from parity.diff import Difference, diff
 from parity.ledger import Divergence, Ledger, Shortfall
 from parity.normalise import RULES, Normalised, normalise
 from parity.observation import Observation, clients_side
-from parity.scenario import Scenario, Tier
 
 Entry = Divergence | Shortfall
 

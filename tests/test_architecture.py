@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.root import ROOT
+
 PACKAGES = ("proxies", "parity")
 LONGEST = 450
 
@@ -20,9 +21,9 @@ LEAVES = {"proxies.command_group", "proxies.litellm_environment", "proxies.redac
 
 NEEDS_LITELLM = {
     "proxies.sdk",
-    "parity.compile",
+    "parity.recorder.recorder",
     "parity.litellm_import",
-    "parity.probe",
+    "parity.recorder.probe",
     "parity.sdk_objects",
 }
 """What the binary side never imports."""

@@ -9,8 +9,8 @@ from unittest.mock import patch
 
 import pytest
 
-from parity import catalogue
-from parity.catalogue import Catalogue
+from parity.catalogue import loading
+from parity.catalogue.loading import Catalogue
 from parity.ledger import BUILT_IN, Ledger
 from parity.observation import Observation
 from parity.targets import ARMS, Arm, MockedTarget
@@ -128,7 +128,7 @@ def _tls() -> ssl.SSLContext:
 def _catalogue() -> Catalogue:
     """The files of the subset, with all of their cases: an entry of the ledger may be about a whole template."""
     templates = {scenario_id.partition("[")[0] for scenario_id in SUBSET}
-    return Catalogue.load(catalogue.BUILT_IN / f"{name.replace('.', '/')}.yaml" for name in sorted(templates))
+    return Catalogue.load(loading.BUILT_IN / f"{name.replace('.', '/')}.yaml" for name in sorted(templates))
 
 
 _right: dict[tuple[str, Arm], Observation] = {}

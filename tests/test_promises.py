@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from parity.catalogue import Catalogue
+from parity.catalogue.loading import Catalogue
+from tests.root import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "testing.md"
 COUNTS = {
     "1 routing": 10,

@@ -11,9 +11,10 @@ from copy import deepcopy
 from functools import lru_cache
 from typing import Any, Literal
 
-from parity import catalogue, recording
+from parity import recording
+from parity.catalogue import loading
+from parity.catalogue.scenario import Scenario
 from parity.recording import ProcessAnswer, SdkAnswer
-from parity.scenario import Scenario
 
 Side = Literal["process", "sdk"]
 Route = Literal["chat/completions", "messages"]
@@ -88,8 +89,8 @@ def _data(frame: str) -> dict[str, Any] | None:
 @lru_cache
 def scenario(scenario_id: str) -> Scenario:
     theme, _, name = scenario_id.partition(".")
-    file = catalogue.BUILT_IN / theme / f"{name.partition('[')[0]}.yaml"
-    return next(s for s in catalogue.read_file(file) if s.id == scenario_id)
+    file = loading.BUILT_IN / theme / f"{name.partition('[')[0]}.yaml"
+    return next(s for s in loading.read_file(file) if s.id == scenario_id)
 
 
 def error_id(route: Route, status: int | None, kind: ErrorKind | None) -> str:

@@ -16,10 +16,10 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from parity.catalogue.scenario import Scenario
 from parity.normalise import normalise
 from parity.observation import Observation
 from parity.report.text import LONGEST_VALUE, shown
-from parity.scenario import Scenario
 from parity.verdict import Verdict
 from proxies.redact import redact_json
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 import parity.kit
-from parity.catalogue import Catalogue
+from parity.catalogue.loading import Catalogue
 from parity.kit import fixtures
 from tests.docs.blocks import blocks, table
+from tests.root import ROOT
 
 pytest_plugins = ["pytester"]
 
-ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "testing.md"
 LITELLM = importlib.util.find_spec("litellm") is not None
 if LITELLM:  # here, or the inner run would meet the warnings of its import

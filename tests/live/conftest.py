@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from parity import catalogue, stack
-from parity.catalogue import Catalogue
+from parity import stack
+from parity.catalogue import loading
+from parity.catalogue.loading import Catalogue
 from parity.stack import Stack
 from parity.targets import ARMS, Arm
 from tests.live.far_end import FarEnd
@@ -73,7 +74,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def served() -> Catalogue:
     """The scenarios whose aliases the live stack knows as models."""
-    return Catalogue.load(catalogue.BUILT_IN / f"{name}.yaml" for name in SERVED)
+    return Catalogue.load(loading.BUILT_IN / f"{name}.yaml" for name in SERVED)
 
 
 @pytest.fixture(scope="session")

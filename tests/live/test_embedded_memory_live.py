@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from parity.catalogue import Catalogue
+from parity.catalogue.loading import Catalogue
 from parity.provider import serve_in_thread
 from parity.provider_control import ProviderControl
 from parity.stack import ProxyProcess

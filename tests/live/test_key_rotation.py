@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from parity import catalogue
-from parity.catalogue import Catalogue
+from parity.catalogue import loading
+from parity.catalogue.loading import Catalogue
 from parity.provider import base_url, serve_in_thread
 from parity.provider_control import ProviderControl
 from parity.stack import START_DEADLINE, ProxyProcess
@@ -43,7 +43,7 @@ async def test_rotated_keys(arm: Arm, tmp_path: Path, monkeypatch: pytest.Monkey
     The configuration file stays as it is, and no key is ever written beside it.
     """
     config = tmp_path / "config.yaml"
-    served = Catalogue.load(catalogue.BUILT_IN / "chat" / f"{name}.yaml" for name in ("plain", "anthropic"))
+    served = Catalogue.load(loading.BUILT_IN / "chat" / f"{name}.yaml" for name in ("plain", "anthropic"))
     with serve_in_thread(served) as provider:
         config.write_text(json.dumps(document(arm, provider.url)))
         before = config.read_text()

@@ -9,7 +9,7 @@ from typing import Any
 import anthropic
 import pytest
 
-from parity.catalogue import Catalogue
+from parity.catalogue.loading import Catalogue
 from parity.provider_control import ProviderControl
 from parity.stack import Stack
 from parity.targets import Arm

@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from parity.catalogue import Catalogue
+from parity.catalogue.loading import Catalogue
 from parity.provider_control import ProviderControl
 from parity.stack import Stack
 from parity.targets import Arm

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import openai
 import pytest
 
-from parity.catalogue import Catalogue
+from parity.catalogue.loading import Catalogue
 from parity.provider_control import ProviderControl
 from parity.stack import Stack
 from parity.targets import Arm

@@ -17,9 +17,10 @@ import httpx
 import openai
 import pytest
 
-from parity import catalogue, stack
-from parity.catalogue import Catalogue
-from parity.scenario import Scenario
+from parity import stack
+from parity.catalogue import loading
+from parity.catalogue.loading import Catalogue
+from parity.catalogue.scenario import Scenario
 from parity.stack import Stack
 from parity.targets import ARMS, PROVIDER_KEY, Arm
 
@@ -81,7 +82,7 @@ def made_up(provider: Vendor, status: int) -> Scenario:
 
 @pytest.fixture(scope="module")
 def usual() -> Catalogue:
-    return Catalogue.load(catalogue.BUILT_IN / "errors" / f"{vendor}_status.yaml" for vendor in VENDORS)
+    return Catalogue.load(loading.BUILT_IN / "errors" / f"{vendor}_status.yaml" for vendor in VENDORS)
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from tests.live.planted import Planted, forms, provider
+from tests.root import ROOT
 
 LISTENING = re.compile(r"(?:listening on|^interceptor) +(http://127\.0\.0\.1:\d+)", re.MULTILINE)
 STATUSES = (400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504, 529)
@@ -111,7 +112,7 @@ class World:
             **os.environ,
             **self.environment,
             "LITELLM_LOG": "DEBUG",
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": str(ROOT),
             "PARITY_API_KEY": self.master_key,
             "PARITY_CACHE": str(self.folder / "cache"),
             "INTERCEPTOR_PORT": "0",

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from parity import stack
-from parity.catalogue import Catalogue
+from parity.catalogue.loading import Catalogue
 from parity.stack import Stack, StackError
 from parity.targets import ARMS, Arm
 

@@ -14,6 +14,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from parity import doubles, targets
+from parity.catalogue.scenario import Scenario
 from parity.kit import (
     ToolCall,
     mock_completion_response,
@@ -31,7 +32,6 @@ from parity.kit.answers import stream as streamed
 from parity.kit.samples import Route
 from parity.normalise import mask_json
 from parity.provider import refused_url, serve_in_thread
-from parity.scenario import Scenario
 
 TEXT = 'Grüße aus Malmö, "zitiert" 🎈'
 WORDS = ["Grüße", " aus", " Malmö"]

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.root import ROOT
 from tests.test_promises import Promise
 
-ROOT = Path(__file__).parents[2]
 COPIED = ("proxies", "parity", "tests", "docs", "pyproject.toml")
 DEADLINE = 120
 """Seconds for the tests of one group; it takes a tenth of it."""

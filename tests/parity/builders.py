@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from parity.catalogue.scenario import Scenario, Tier
 from parity.ledger import Divergence, Shortfall
 from parity.observation import Exchange, Frame, Observation, Response, Stream, StreamMessage, UpstreamCall
-from parity.scenario import Scenario, Tier
 
 HEADER = "$.exchanges[0].response.headers['retry-after']"
 BODY = "$.exchanges[0].response.json_body"

@@ -18,18 +18,19 @@ import pytest
 from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
-from parity import catalogue, ledger, observation_file
+from parity import ledger, observation_file
 from parity import recording as recordings
-from parity.catalogue import Catalogue, fingerprint
+from parity.catalogue import loading
+from parity.catalogue.loading import Catalogue, fingerprint
 from parity.cli import SCHEMAS, main
 from parity.observation_file import ObservationFile
 from parity.provider import refused_url, serve_in_thread
 from parity.provider_control import base_url
 from parity.recording import Recording
 from proxies import yamlfile
+from tests.root import ROOT
 
-ROOT = Path(__file__).parents[2]
-MODELS = str(catalogue.BUILT_IN / "models")  # asks no backend, so it needs no time either
+MODELS = str(loading.BUILT_IN / "models")  # asks no backend, so it needs no time either
 WITH_LITELLM = importlib.util.find_spec("litellm") is not None
 needs_litellm = pytest.mark.skipif(not WITH_LITELLM, reason="the sdk arm needs litellm")
 
@@ -83,10 +84,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def own_scenario(folder: Path, edit: Callable[[Recording], None] = lambda _: None) -> Path:
     """A user's copy of chat.plain under another title, recorded as the built-in one, then edited."""
-    text = (catalogue.BUILT_IN / "chat" / "plain.yaml").read_text()
+    text = (loading.BUILT_IN / "chat" / "plain.yaml").read_text()
     path = folder / "own.yaml"
     path.write_text(text.replace("title: ", "title: In other words - ", 1))
-    (mine,) = catalogue.read_file(path)
+    (mine,) = loading.read_file(path)
     recording = recordings.read(recordings.BUILT_IN / "chat" / "plain.json")
     edit(recording)
     made = recording.model_copy(update={"fingerprint": fingerprint(mine)})
@@ -146,7 +147,7 @@ def test_every_schema_is_a_schema(name: str) -> None:
 def test_scenario_files_keep_to_the_schema() -> None:
     """Every built-in file is valid by the published schema, templates too."""
     validator = Draft202012Validator(json.loads(called("schema").output))
-    for path in sorted(catalogue.BUILT_IN.rglob("*.yaml")):
+    for path in sorted(loading.BUILT_IN.rglob("*.yaml")):
         document = yamlfile.load(path).data
         assert [error.message for error in validator.iter_errors(document)] == []
 
@@ -210,7 +211,7 @@ def test_workers_leave_the_report_as_it_is(here: Path, monkeypatch: pytest.Monke
     """One process or two: report.json is the same to the byte."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     reports = []
-    files = [catalogue.BUILT_IN / name for name in ("streaming/plain.yaml", "errors/wrong_method.yaml")]
+    files = [loading.BUILT_IN / name for name in ("streaming/plain.yaml", "errors/wrong_method.yaml")]
     paths = [argument for file in files for argument in ("--scenarios", file)]
     for workers in ("0", "2"):
         done = called("run", *paths, "-n", workers, "--report", workers)
@@ -402,7 +403,7 @@ def test_a_file_of_something_else_is_told(shell: Shell) -> None:
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The base URL of an endpoint that answers `chat.plain`, as clients have it."""
     monkeypatch.setenv("THEIR_KEY", "sk-a-key-of-theirs-0123456789")
-    scenario = Catalogue.load([catalogue.BUILT_IN / "chat" / "plain.yaml"])["chat.plain"]
+    scenario = Catalogue.load([loading.BUILT_IN / "chat" / "plain.yaml"])["chat.plain"]
     with serve_in_thread([scenario]) as provider:
         yield f"{base_url(provider.url, 'theirs', scenario.id)}/v1"
 
@@ -476,7 +477,7 @@ def test_a_wrong_target_is_told(tmp_path: Path, arguments: tuple[str, ...], told
 def test_an_edited_recording_is_a_drift(shell: Shell) -> None:
     """`check-mocks` finds the word that LiteLLM never said, and has nothing against the other recordings."""
     path = own_scenario(shell.folder, another_word)
-    models = catalogue.BUILT_IN / "errors" / "context_length.yaml"
+    models = loading.BUILT_IN / "errors" / "context_length.yaml"
     done = shell("check-mocks", "--scenarios", path, "--scenarios", models)
     assert done.returncode == 1, done.stderr
     *drifts, verdict = done.stdout.splitlines()

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from parity.catalogue.scenario import ClientRequest, Scenario
 from parity.client import Credentials, build_request, play
 from parity.observation import Exchange, Frame
 from parity.provider import ProviderControl, ProviderState, StubProvider, base_url, refused_url
-from parity.scenario import ClientRequest, Scenario
 
 TARGET = "url"
 ID = "client.test"

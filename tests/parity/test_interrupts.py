@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from parity.interrupts import held_back
-
-ROOT = Path(__file__).parents[2]
+from tests.root import ROOT
 
 
 def test_a_ctrl_c_comes_after_the_body() -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from parity.catalogue import Catalogue
+from parity.catalogue.loading import Catalogue
+from parity.catalogue.scenario import Tier
 from parity.contract import Violation
 from parity.diff import Difference
 from parity.jsondiff import ABSENT
 from parity.ledger import BUILT_IN, Ledger, LedgerError, ledger_schema
-from parity.scenario import Tier
 from tests.parity.builders import BODY, HEADER, divergence, scenario, shortfall
 
 ENTRY = """\

@@ -11,13 +11,14 @@ import pytest
 
 from parity import matrix, targets
 from parity import recording as recordings
-from parity.catalogue import fingerprint, read_file
+from parity.catalogue.loading import fingerprint, read_file
+from parity.catalogue.scenario import Scenario
 from parity.ledger import LedgerError
 from parity.matrix import MatrixError, Run
 from parity.observation import Observation
-from parity.scenario import Scenario
 from parity.verdict import Cell
 from tests.parity.builders import observation
+from tests.root import ROOT
 
 HEALTH = """\
 id: mine.{name}
@@ -50,7 +51,7 @@ class Folder:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))  # for workers, wherever they start
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for workers, wherever they start
     return Folder(tmp_path)
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
+from parity.catalogue.scenario import ProviderReply, Scenario
 from parity.memory import MEMORY_KEY, ReplayedMemory, is_memory, leaks, settings
 from parity.observation import UpstreamCall
-from parity.scenario import ProviderReply, Scenario
 
 URL = "http://provider.invalid/sdk/a.b%5B1%5D/memory/v4/profile"
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from parity.plugin import cell_of, node_name
 from parity.verdict import Cell
+from tests.root import ROOT
 
 pytest_plugins = ["pytester"]
 
-ROOT = Path(__file__).parents[2]
 
 FAKE = """
 import asyncio

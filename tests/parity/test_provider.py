@@ -14,8 +14,8 @@ import httpx
 import openai
 import pytest
 
+from parity.catalogue.scenario import ProviderReply, Scenario
 from parity.provider import ProviderControl, StubProvider, base_url, refused_url, serve_in_thread
-from parity.scenario import ProviderReply, Scenario
 
 TARGET = "binary"
 ID = "errors.status[429]"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from parity import recording as recordings
-from parity.catalogue import fingerprint
+from parity.catalogue.loading import fingerprint
+from parity.catalogue.scenario import Scenario
 from parity.observation import UpstreamCall
 from parity.recording import (
     ProcessAnswer,
@@ -19,7 +20,6 @@ from parity.recording import (
     SdkCall,
     SdkException,
 )
-from parity.scenario import Scenario
 from tests.parity.builders import call, scenario
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-from parity.catalogue import BUILT_IN, Catalogue
-from parity.scenario import TIERS, Scenario
+from parity.catalogue.loading import BUILT_IN, Catalogue
+from parity.catalogue.scenario import TIERS, Scenario
+from tests.root import ROOT
 
-CONTRACT = Path(__file__).parents[2] / "docs" / "contract.md"
+CONTRACT = ROOT / "docs" / "contract.md"
 CLAUSE = re.compile(r"^(?:- |\| )\*\*`([a-z0-9.-]+)`\*\*", re.MULTILINE)
 
 THEMES = {

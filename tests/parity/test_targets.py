@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from parity.catalogue import Catalogue
+from parity.catalogue.loading import Catalogue
+from parity.catalogue.scenario import Scenario
 from parity.provider import StubProvider
 from parity.provider_control import ProviderControl, base_url
 from parity.recording import RecordingError
-from parity.scenario import Scenario
 from parity.targets import PROVIDER_KEY, MockedTarget, UrlTarget, config_document, litellm_params
 from tests.parity.builders import scenario as built
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from parity.catalogue.scenario import Scenario, Tier
 from parity.ledger import Ledger
 from parity.observation import Observation
-from parity.scenario import Scenario, Tier
 from parity.verdict import Cell, Verdict, judge
 from tests.parity.builders import HEADER, call, divergence, observation, scenario, shortfall, stream
 

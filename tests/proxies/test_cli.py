@@ -21,8 +21,8 @@ import proxies.binary
 from proxies import cli
 from proxies.config import ProxyConfig
 from proxies.limits import Limits
+from tests.root import ROOT
 
-ROOT = Path(__file__).parents[2]
 KEY = "sk-a-key-of-the-tests"
 CONFIG = f"""\
 model_list:

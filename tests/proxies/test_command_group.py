@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from proxies.command_group import Group
+from tests.root import ROOT
 
-ROOT = Path(__file__).parents[2]
 CONFIG = """\
 model_list: [{model_name: gpt, litellm_params: {model: openai/x, api_key: stub}}]
 general_settings: {master_key: sk-a-key-of-the-tests}

@@ -18,8 +18,9 @@ from proxies.config import (
     load_config,
 )
 from proxies.redact import redact_text
+from tests.root import ROOT
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "config.yaml"
+EXAMPLE = ROOT / "examples" / "config.yaml"
 KEY = "sk-a-key-of-the-tests"
 MINIMAL = f"""\
 model_list:

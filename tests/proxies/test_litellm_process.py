@@ -23,6 +23,7 @@ from proxies.config import ProxyConfig
 from proxies.litellm_process import LiteLLMProcess, LiteLLMProcessError, find_command
 from tests.proxies import fake_litellm
 from tests.proxies.upstream import COMPLETION, MESSAGE
+from tests.root import ROOT
 
 KEY = "sk-a-key-of-the-tests"
 
@@ -180,7 +181,7 @@ def test_it_never_outlives_us(fake: Callable[[], dict[str, Any]], tmp_path: Path
                 await asyncio.sleep(60)
         asyncio.run(main())
     """)
-    root = str(Path(__file__).parents[2])
+    root = str(ROOT)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), root])}
     with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, env=environment) as running:
         assert running.stdout is not None

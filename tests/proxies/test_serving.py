@@ -25,8 +25,8 @@ from proxies.limits import Limits
 from proxies.litellm_process import LiteLLMProcessError
 from proxies.serving import Crash, Service, SetUpError, bind, serve, url_of
 from tests.proxies.front.fakes import KEY
+from tests.root import ROOT
 
-ROOT = Path(__file__).parents[2]
 STREAM = {"model": "fast", "messages": [{"role": "user", "content": "hi"}], "stream": True}
 PLAIN = {**STREAM, "stream": False}
 HEADERS = {"authorization": f"Bearer {KEY}"}

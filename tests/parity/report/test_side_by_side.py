@@ -8,7 +8,7 @@ import json
 import pytest
 from rich.text import Text
 
-from parity.catalogue import Catalogue
+from parity.catalogue.loading import Catalogue
 from parity.ledger import Ledger
 from parity.report import side_by_side
 from parity.verdict import Cell, judge

@@ -20,6 +20,7 @@ from proxies.front import logs
 from proxies.front.app import build_app
 from proxies.redact import register_secret
 from tests.proxies.front.fakes import KEY, Exchange, FakeBackend, make_config
+from tests.root import ROOT
 
 AUTH = {"authorization": f"Bearer {KEY}"}
 CHAT = "/v1/chat/completions"
@@ -269,7 +270,7 @@ def test_a_proxy_that_logs_as_json(tmp_path: Path) -> None:
         "binary",
         *(word for pair in options.items() for word in pair),
     ]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     records: list[dict[str, Any]] = []
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         watchdog = threading.Timer(30, process.kill)

@@ -13,6 +13,7 @@ from proxies.errors import ProxyError
 from proxies.front.app import build_app
 from proxies.front.metrics import CONTENT_TYPE
 from tests.proxies.front.fakes import KEY, Exchange, FakeBackend, make_config
+from tests.root import ROOT
 
 AUTH = {"authorization": f"Bearer {KEY}"}
 CHAT = "/v1/chat/completions"
@@ -65,7 +66,7 @@ async def test_families() -> None:
 
 def test_they_are_documented() -> None:
     """docs/operations.md lists the families as Prometheus shows them, all of them and no others."""
-    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     rows = "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `memory_proxy_"))
     shown = {name + "_total" * (kind == "counter") for name, kind in FAMILIES.items()}
     assert set(re.findall(r"`(\w+)`", rows)) == shown

@@ -17,6 +17,7 @@ from proxies.front import tracing
 from proxies.front.app import build_app
 from proxies.front.tracing import Tracing
 from tests.proxies.front.fakes import KEY, Exchange, FakeBackend, make_config
+from tests.root import ROOT
 
 pytest.importorskip("opentelemetry.sdk", reason="needs opentelemetry-sdk")
 
@@ -307,7 +308,7 @@ def run(script: str, **variables: str) -> str:
         text=True,
         check=True,
         timeout=50,
-        env={"PATH": "", "PYTHONPATH": str(Path(__file__).parents[3]), **variables},
+        env={"PATH": "", "PYTHONPATH": str(ROOT), **variables},
     )
     return done.stdout + done.stderr
 

@@ -17,8 +17,7 @@ import pytest
 from proxies.interceptor import ports
 from proxies.interceptor.ports import PortRegistry, PortRegistryError
 from tests.proxies.interceptor.fakes import free_range
-
-ROOT = Path(__file__).parents[3]
+from tests.root import ROOT
 
 
 @pytest.fixture(autouse=True)

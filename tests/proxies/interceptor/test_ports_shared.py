@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from proxies.interceptor.ports import PortRegistry
+from tests.root import ROOT
 
-ROOT = Path(__file__).parents[3]
 PROCESSES, ALLOCATIONS, PROJECTS, DOOMED = 16, 50, 100, 4
 
 # Each line that it writes is a promise: this project has that port.

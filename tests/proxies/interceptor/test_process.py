@@ -18,8 +18,8 @@ import pytest
 from proxies.interceptor.ports import PortRegistry
 from proxies.interceptor.project import default_user_id
 from tests.proxies.interceptor.fakes import Received, Upstream, free_range
+from tests.root import ROOT
 
-ROOT = Path(__file__).parents[3]
 WAIT = 30
 SSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from _pytest.mark.expression import Expression  # the same grammar as where pytest itself selects
 
-from parity.scenario import Scenario
+from parity.catalogue.scenario import Scenario
 
 
 class SelectionError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from parity import drift
+from parity.recorder import drift
 from parity.recording import ProcessAnswer, ProcessCall, Recording, SdkAnswer, SdkCall
 from tests.parity.builders import call
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import httpx
 
-from parity.compile import Recorder, Tap, TappedProcess, TappedSdk
+from parity.catalogue.scenario import ClientRequest, Scenario
 from parity.functions import SDK_FUNCTIONS
 from parity.litellm_import import litellm
 from parity.observation import UpstreamCall
+from parity.recorder.recorder import Recorder, Tap, TappedProcess, TappedSdk
 from parity.recording import ProcessAnswer, SdkAnswer
-from parity.scenario import ClientRequest, Scenario
 from parity.targets import litellm_params
 
 

@@ -25,7 +25,8 @@ from unittest.mock import patch
 import httpx
 
 from parity import calls, sdk_objects
-from parity.catalogue import fingerprint
+from parity.catalogue.loading import fingerprint
+from parity.catalogue.scenario import Scenario
 from parity.client import Credentials, play
 from parity.doubles import httpx_on
 from parity.functions import SDK_FUNCTIONS
@@ -35,7 +36,6 @@ from parity.observation import UpstreamCall
 from parity.provider import refused_url, serve_in_thread
 from parity.provider_control import ProviderControl
 from parity.recording import ProcessAnswer, ProcessCall, Recording, RecordingError, SdkAnswer, SdkCall
-from parity.scenario import Scenario
 from parity.targets import (
     ARMS,
     CALL_DEADLINE,

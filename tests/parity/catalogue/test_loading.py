@@ -11,8 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from parity.catalogue import BUILT_IN, Catalogue, CatalogueError, fingerprint, json_schema, read_file
-from parity.scenario import Scenario
+from parity.catalogue.loading import BUILT_IN, Catalogue, CatalogueError, fingerprint, json_schema, read_file
+from parity.catalogue.scenario import Scenario
 from proxies import yamlfile
 
 PLAIN = """\

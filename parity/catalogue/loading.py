@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from parity.catalogue.scenario import Json, Model, Scenario, Tier
 from parity.interrupts import held_back
-from parity.scenario import Json, Model, Scenario, Tier
 from proxies import yamlfile
 
-BUILT_IN = Path(__file__).parent / "scenarios"
+BUILT_IN = Path(__file__).parents[1] / "scenarios"
 SUFFIXES = (".yaml", ".yml")
 
 

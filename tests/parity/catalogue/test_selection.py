@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity.selection import Selection, SelectionError
+from parity.catalogue.selection import Selection, SelectionError
 from tests.parity.builders import scenario
 
 IDS = ("chat.gzip", "chat.plain", "errors.status[429]", "streaming.plain")

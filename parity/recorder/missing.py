@@ -1,0 +1,58 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from parity import observation_file
+from parity import recording as recordings
+from parity.catalogue.loading import Catalogue
+from parity.catalogue.scenario import Scenario
+from parity.progress import progress
+
+
+def record_missing(loaded: Catalogue) -> set[str]:
+    """Compile what nobody recorded into the cache; without LiteLLM that can't be done.
+
+    Returns the versions of LiteLLM that all the recordings are of, and tells when it isn't the one that is here.
+    """
+    found = {scenario.id: recordings.find(scenario) for scenario in loaded}
+    versions = {recording.litellm for recording in found.values() if recording is not None}
+
+    def keep(scenario: Scenario, made: recordings.Recording) -> None:
+        recordings.write(made, recordings.cache_path(scenario))
+        versions.add(made.litellm)
+
+    if missing := [scenario for scenario in loaded if found[scenario.id] is None]:
+        compile_recordings(missing, keep, "recording new scenarios")
+    here = observation_file.versions("litellm").get("litellm")
+    if here and versions - {here}:
+        click.echo(
+            f"the recordings are of LiteLLM {', '.join(sorted(versions))}, and {here} is installed: "
+            "`parity check-mocks` tells whether they still hold, `--tier live` asks the installed one",
+            err=True,
+        )
+    return versions
+
+
+def compile_recordings(
+    scenarios: Sequence[Any], each: Callable[[Any, recordings.Recording], None], label: str
+) -> None:
+    try:
+        from parity.recorder import recorder as compiling
+    except ImportError as error:
+        names = ", ".join(s.id for s in scenarios[:3]) + (", …" if len(scenarios) > 3 else "")
+        raise recordings.RecordingError(
+            f"{len(scenarios)} scenario(s) have no recording ({names}), and making one needs LiteLLM ({error}); "
+            "run `parity record` where `pip install 'proxy-parity[live]'` was done"
+        ) from None
+    with progress(label, len(scenarios)) as advance:
+
+        def done(scenario: Any, made: recordings.Recording) -> None:
+            each(scenario, made)
+            advance(scenario.id)
+
+        compiling.run(scenarios, done)
