@@ -1,4 +1,4 @@
-"""TODO."""
+"""Records scenarios that nobody recorded yet, into a cache keyed by their content."""
 
 from __future__ import annotations
 

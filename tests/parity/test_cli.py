@@ -22,7 +22,8 @@ from parity import ledger, observation_file
 from parity import recording as recordings
 from parity.catalogue import loading
 from parity.catalogue.loading import Catalogue, fingerprint
-from parity.cli import SCHEMAS, main
+from parity.cli import main
+from parity.commands.show import SCHEMAS
 from parity.observation_file import ObservationFile
 from parity.provider import refused_url, serve_in_thread
 from parity.provider_control import base_url

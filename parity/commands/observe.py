@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from parity import matrix
 from parity.catalogue.scenario import Scenario, Tier
 from parity.catalogue.selection import Selection
-from parity.command_line import (
+from parity.commands.options import (
     Unusable,
     expression_option,
     ledger_option,

@@ -13,7 +13,7 @@ import click
 from parity import recording as recordings
 from parity.catalogue import loading as catalogues
 from parity.catalogue.selection import Selection
-from parity.command_line import Unusable, expression_option, load, one, scenarios_option
+from parity.commands.options import Unusable, expression_option, load, one, scenarios_option
 from parity.recorder.missing import compile_recordings
 from proxies.redact import redact_json
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from parity import ledger as ledgers
-from parity import matrix
+from parity import matrix, report
 from parity import recording as recordings
 from parity.catalogue import loading as catalogues
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import TIERS, Scenario
 from parity.catalogue.selection import SelectionError
 from parity.observation_file import ObservationFileError
+from parity.report import terminal
+from parity.verdict import Verdict
 from proxies import command_group
+from proxies.redact import redact_text
 
 EXPECTED = (
     catalogues.CatalogueError,
@@ -95,3 +99,21 @@ def one(loaded: Catalogue, scenario_id: str) -> Scenario:
     near = [i for i in ids if scenario_id in i] or get_close_matches(scenario_id, ids)
     hint = f"did you mean {', '.join(near[:6])}?" if near else "`parity list` shows all"
     raise Unusable(f"no scenario {scenario_id!r}; {hint}")
+
+
+def finish(
+    verdict: Verdict,
+    catalogue: str,
+    made_with: dict[str, dict[str, str]],
+    folder: Path | None,
+    crashes: dict[str, str] | None = None,
+) -> NoReturn:
+    """Table, files, verdict line; ends the process with the verdict's exit code."""
+    made = report.build(verdict, catalogue=catalogue, versions=made_with)
+    for node, text in sorted((crashes or {}).items()):
+        click.echo(f"could not be played: {node}\n{redact_text(text)}", err=True)
+    if folder is not None:
+        for path in report.write(made, folder):
+            click.echo(f"wrote {path}", err=True)
+    terminal.show(made)  # its last line is the verdict
+    sys.exit(verdict.exit_code)

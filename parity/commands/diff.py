@@ -1,0 +1,111 @@
+"""`parity diff`: compares two observation files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from parity.commands.options import (
+    Unusable,
+    finish,
+    ledger_option,
+    load,
+    scenarios_option,
+)
+from parity.ledger import Ledger
+from parity.observation import Header
+from parity.observation_file import ObservationFile
+from parity.shape import shape
+from parity.verdict import Cell, judge
+
+
+@click.command()
+@click.argument("left", type=click.Path(path_type=Path))
+@click.argument("right", type=click.Path(path_type=Path))
+@click.option(
+    "--report",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the report files here too.",
+)
+@click.option(
+    "--if-comparable",
+    is_flag=True,
+    help="Succeed, and say so, when LEFT is missing or was made from another catalogue.",
+)
+@click.option(
+    "--shape",
+    "shapes",
+    is_flag=True,
+    help="Compare what answers are made of, not what they say: for endpoints with real models behind them.",
+)
+@scenarios_option
+@ledger_option
+def diff(
+    left: Path,
+    right: Path,
+    folder: Path | None,
+    if_comparable: bool,
+    shapes: bool,
+    paths: tuple[Path, ...],
+    ledger: Path,
+) -> None:
+    """Compare two observation files, and judge both by the contract.
+
+    Endpoints that were observed by their URL are compared only: what a scenario expects holds where its own
+    provider is behind the target.
+
+    \b
+    parity diff binary.jsonl sdk.jsonl
+    parity diff litellm-1.106.jsonl litellm-1.107.jsonl --report out/
+    parity diff before.jsonl after.jsonl --shape
+    """
+    if if_comparable and not left.is_file():
+        click.echo(f"nothing to compare with: {left} is not there")
+        return
+    sides = [ObservationFile.read(left), ObservationFile.read(right)]
+    one, other = (side.header for side in sides)
+    if apart := _apart(one, other):
+        what = f"{left} and {right} {apart}"
+        if if_comparable:
+            click.echo(f"nothing to compare with: {what}")
+            return
+        raise Unusable(what)
+    if one.target == other.target:
+        raise Unusable(f"both files are of {one.target!r}; name one of them with `parity observe --name`")
+    litellm = {side.versions.get("litellm") for side in (one, other)} - {None}
+    if one.tier == "mocked" and len(litellm) > 1:
+        click.echo("both replay recordings: what another LiteLLM changes shows with `--tier live`", err=True)
+    loaded = load(paths)
+    observations = [o for side in sides for o in side.observations]
+    known = {s.id for s in loaded}
+    if strange := sorted({o.scenario for o in observations} - known):
+        raise Unusable(f"not in the catalogue: {', '.join(strange[:5])}; give the folder with --scenarios")
+    cells = [
+        Cell(scenario=s, target=h.target)
+        for s in sorted({o.scenario for o in observations})
+        for h in (one, other)
+    ]
+    if shapes:
+        observations = [shape(o) for o in observations]
+    verdict = judge(
+        cells,
+        observations,
+        loaded,
+        Ledger.load(ledger),
+        one.tier,
+        (one.target, other.target),
+        outside={h.target for h in (one, other) if shapes or h.endpoint},
+        shapes_only=shapes,
+    )
+    finish(verdict, one.catalogue, {h.target: h.versions for h in (one, other)}, folder)
+
+
+def _apart(one: Header, other: Header) -> str:
+    """Why two files can't be compared; empty when they can."""
+    if one.tier != other.tier:
+        return f"are of the tiers {one.tier} and {other.tier}; observe both with the same --tier"
+    if one.catalogue != other.catalogue:
+        return "were made from different scenarios; observe both with the same --scenarios and -k"
+    return ""

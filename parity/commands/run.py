@@ -1,0 +1,73 @@
+"""`parity run`: both proxies, and a verdict over what was seen of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from parity.catalogue.loading import Catalogue
+from parity.catalogue.scenario import Tier
+from parity.commands.options import (
+    expression_option,
+    finish,
+    ledger_option,
+    load,
+    scenarios_option,
+    tier_option,
+    workers_option,
+)
+from parity.files import check_writable
+from parity.matrix import play
+from parity.observation import Header, Observation
+from parity.observation_file import ObservationFile
+from parity.targets import ARMS
+
+
+@click.command()
+@tier_option
+@scenarios_option
+@expression_option
+@workers_option
+@ledger_option
+@click.option(
+    "--report",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("parity-report"),
+    show_default=True,
+    help="Where report.html, report.md, report.json, junit.xml and the observations go.",
+)
+def run(
+    tier: Tier, paths: tuple[Path, ...], expression: str, workers: str, ledger: Path, folder: Path
+) -> None:
+    """Play the scenarios on both proxies and end in a verdict.
+
+    \b
+    parity run -k 'errors and not 429'
+    parity run --scenarios my-scenarios/ --report out/
+    """
+    check_writable(folder)  # before the run, which would be for nothing
+    loaded = load(paths)
+    done, made_with = play(loaded, paths, ledger, tier, ARMS, expression, workers)
+    _write_observations(folder, done.observations, loaded, tier, made_with)
+    planned = loaded.select(s.id for s in done.verdict.scenarios)
+    finish(done.verdict, planned.hash, dict.fromkeys(ARMS, made_with), folder, done.crashes)
+
+
+def _write_observations(
+    folder: Path,
+    observations: Sequence[Observation],
+    loaded: Catalogue,
+    tier: Tier,
+    made_with: dict[str, str],
+) -> None:
+    for arm in ARMS:
+        mine = tuple(o for o in observations if o.target == arm)
+        if mine:
+            planned = loaded.select(o.scenario for o in mine)
+            head = Header(target=arm, tier=tier, catalogue=planned.hash, versions=made_with)
+            path = folder / f"{arm}.jsonl"
+            ObservationFile(head, mine).write(path)
+            click.echo(f"wrote {path}", err=True)

@@ -1,0 +1,73 @@
+"""`parity list`, `show` and `schema`: look at the catalogue, at one scenario, at the formats."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from parity import ledger as ledgers
+from parity import report
+from parity.catalogue import loading as catalogues
+from parity.commands.options import (
+    ledger_option,
+    load,
+    one,
+    scenarios_option,
+)
+from parity.ledger import Ledger
+from parity.observation_file import observation_schema
+from parity.recorder.missing import record_missing
+from parity.report import side_by_side
+from parity.targets import ARMS, MockedTarget
+from parity.verdict import Cell, judge
+
+
+@click.command("list")
+@scenarios_option
+@click.option("--count", is_flag=True, help="Only the number.")
+def list_(paths: tuple[Path, ...], count: bool) -> None:
+    """The scenarios: id, tiers and promise, tab-separated."""
+    loaded = load(paths)
+    if count:
+        click.echo(len(loaded))
+        return
+    for scenario in loaded:
+        click.echo(f"{scenario.id}\t{','.join(scenario.tiers)}\t{scenario.title}")
+
+
+@click.command()
+@click.argument("scenario_id")
+@scenarios_option
+@ledger_option
+def show(scenario_id: str, paths: tuple[Path, ...], ledger: Path) -> None:
+    """One scenario: what it says, what both proxies make of it, and the difference, side by side."""
+    loaded = load(paths)
+    scenario = one(loaded, scenario_id)
+    record_missing(loaded.select([scenario_id]))
+    observations = [asyncio.run(MockedTarget(arm).observe(scenario)) for arm in ARMS]
+    cells = [Cell(scenario=scenario_id, target=arm) for arm in ARMS]
+    verdict = judge(cells, observations, loaded, Ledger.load(ledger), "mocked", ARMS)
+    side_by_side.show(scenario, observations, verdict)
+    click.echo(verdict.line)
+    sys.exit(verdict.exit_code)
+
+
+SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
+    "scenario": catalogues.json_schema,
+    "observation": observation_schema,
+    "ledger": ledgers.ledger_schema,
+    "report": report.report_schema,
+}
+
+
+@click.command()
+@click.argument("which", type=click.Choice(sorted(SCHEMAS)), default="scenario")
+def schema(which: str) -> None:
+    """Print the JSON schema of scenario files (or of observations, the ledger, the report)."""
+    click.echo(json.dumps(SCHEMAS[which](), indent=2))
