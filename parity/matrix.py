@@ -21,14 +21,14 @@ from parity.catalogue import loading as catalogues
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Tier
 from parity.catalogue.selection import Selection
-from parity.ledger import Ledger
+from parity.judging.ledger import Ledger
+from parity.judging.verdict import Cell, Verdict
 from parity.observation import Observation
 from parity.observation_file import versions
 from parity.plugin import Controller
 from parity.progress import progress
 from parity.recorder.missing import record_missing
 from parity.targets import Arm
-from parity.verdict import Cell, Verdict
 
 INI = Path(__file__).with_name("matrix.ini")
 

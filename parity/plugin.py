@@ -21,11 +21,11 @@ import pytest
 from parity import stack, targets
 from parity.catalogue import loading
 from parity.catalogue.scenario import TIERS, Scenario, Tier
-from parity.ledger import BUILT_IN, Ledger, LedgerError
+from parity.judging.ledger import BUILT_IN, Ledger, LedgerError
+from parity.judging.verdict import Cell, Verdict, judge
 from parity.observation import Observation
 from parity.observation_file import dumps, loads
 from parity.recording import RecordingError
-from parity.verdict import Cell, Verdict, judge
 
 pytest_plugins = ("parity.kit.fixtures",)
 

@@ -11,10 +11,10 @@ import pytest
 
 from parity.catalogue import loading
 from parity.catalogue.loading import Catalogue
-from parity.ledger import BUILT_IN, Ledger
+from parity.judging.ledger import BUILT_IN, Ledger
+from parity.judging.verdict import Verdict, judge
 from parity.observation import Observation
 from parity.targets import ARMS, Arm, MockedTarget
-from parity.verdict import Verdict, judge
 from tests import miniatures
 from tests.miniature import Miniature
 

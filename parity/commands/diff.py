@@ -13,11 +13,11 @@ from parity.commands.options import (
     load,
     scenarios_option,
 )
-from parity.ledger import Ledger
+from parity.judging.ledger import Ledger
+from parity.judging.verdict import Cell, judge
 from parity.observation import Header
 from parity.observation_file import ObservationFile
 from parity.shape import shape
-from parity.verdict import Cell, judge
 
 
 @click.command()

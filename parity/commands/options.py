@@ -10,16 +10,16 @@ from typing import Any, NoReturn
 
 import click
 
-from parity import ledger as ledgers
 from parity import matrix, report
 from parity import recording as recordings
 from parity.catalogue import loading as catalogues
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import TIERS, Scenario
 from parity.catalogue.selection import SelectionError
+from parity.judging import ledger as ledgers
+from parity.judging.verdict import Verdict
 from parity.observation_file import ObservationFileError
 from parity.report import terminal
-from parity.verdict import Verdict
 from proxies import command_group
 from proxies.redact import redact_text
 

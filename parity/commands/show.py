@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from parity import ledger as ledgers
 from parity import report
 from parity.catalogue import loading as catalogues
 from parity.commands.options import (
@@ -20,12 +19,13 @@ from parity.commands.options import (
     one,
     scenarios_option,
 )
-from parity.ledger import Ledger
+from parity.judging import ledger as ledgers
+from parity.judging.ledger import Ledger
+from parity.judging.verdict import Cell, judge
 from parity.observation_file import observation_schema
 from parity.recorder.missing import record_missing
 from parity.report import side_by_side
 from parity.targets import ARMS, MockedTarget
-from parity.verdict import Cell, judge
 
 
 @click.command("list")

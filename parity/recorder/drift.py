@@ -6,9 +6,9 @@ import json
 import re
 from typing import Any
 
-from parity.jsondiff import canonical, changes
-from parity.jsonpath import to_path
-from parity.normalise import mask_json
+from parity.judging.jsondiff import canonical, changes
+from parity.judging.jsonpath import to_path
+from parity.judging.normalise import mask_json
 from parity.recording import Recording
 
 DATA = re.compile(r"data: ?(.*)")

@@ -8,7 +8,7 @@ from itertools import takewhile
 from operator import eq
 from typing import Any, NamedTuple
 
-from parity.jsondiff import ABSENT
+from parity.judging.jsondiff import ABSENT
 
 LONGEST = 1200  # characters of one value that are shown
 AROUND = 80  # characters of what is alike that stay on each side of what differs

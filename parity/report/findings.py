@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from parity.judging.verdict import Entry
 from parity.report.places import Place
-from parity.verdict import Entry
 
 
 @dataclass(frozen=True)

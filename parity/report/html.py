@@ -18,12 +18,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from parity.judging.verdict import ScenarioVerdict, Verdict
 from parity.report.excerpt import Run, excerpts
 from parity.report.findings import Known, Open, known, unknown
 from parity.report.places import Place, places
 from parity.report.schema import Report
 from parity.report.text import by_theme, cell_word, parity_word, printable, stale, unaccounted
-from parity.verdict import ScenarioVerdict, Verdict
 
 FOLDER = Path(__file__).with_name("page")
 # What is left out is counted, and stands in the JSON report.

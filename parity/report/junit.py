@@ -15,11 +15,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
+from parity.judging.verdict import Entry, ScenarioVerdict, Verdict
 from parity.report.excerpt import Run, excerpts
 from parity.report.places import Place, places
 from parity.report.schema import Report
 from parity.report.text import by_theme, printable
-from parity.verdict import Entry, ScenarioVerdict, Verdict
 
 MOST_PLACES = 20  # of one scenario: CI servers take files of some megabytes
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from parity.ledger import Divergence, Shortfall
+from parity.judging.ledger import Divergence, Shortfall
+from parity.judging.verdict import JudgedDifference, JudgedViolation, ScenarioVerdict, Verdict
 from parity.report.schema import Report
 from parity.report.text import by_theme, cell_word, parity_word, shown, stale, unaccounted
-from parity.verdict import JudgedDifference, JudgedViolation, ScenarioVerdict, Verdict
 
 MOST_DETAILS = 100  # differences and violations written out; hosts cut comments at 65,536 characters
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from parity.jsondiff import same
-from parity.verdict import Entry, ScenarioVerdict
+from parity.judging.jsondiff import same
+from parity.judging.verdict import Entry, ScenarioVerdict
 
 State = Literal["unexplained", "broken", "explained", "excused"]
 

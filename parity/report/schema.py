@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from parity.jsondiff import ABSENT
-from parity.jsonpath import from_path
-from parity.ledger import Divergence, Shortfall
-from parity.normalise import RULES
-from parity.verdict import JudgedDifference, JudgedViolation, Verdict
+from parity.judging.jsondiff import ABSENT
+from parity.judging.jsonpath import from_path
+from parity.judging.ledger import Divergence, Shortfall
+from parity.judging.normalise import RULES
+from parity.judging.verdict import JudgedDifference, JudgedViolation, Verdict
 from proxies.redact import redact_json, redact_text
 
 FORMAT: Literal[1] = 1

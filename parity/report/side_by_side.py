@@ -17,10 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from parity.catalogue.scenario import Scenario
-from parity.normalise import normalise
+from parity.judging.normalise import normalise
+from parity.judging.verdict import Verdict
 from parity.observation import Observation
 from parity.report.text import LONGEST_VALUE, shown
-from parity.verdict import Verdict
 from proxies.redact import redact_json
 
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from parity.judging.verdict import JudgedDifference, JudgedViolation, ScenarioVerdict, Verdict
 from parity.report.schema import Report
 from parity.report.text import by_theme, cell_word, shown, stale, unaccounted
-from parity.verdict import JudgedDifference, JudgedViolation, ScenarioVerdict, Verdict
 
 MOST_DETAILS = 50
 NARROW = 80  # columns below which the table would break its words

@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
-from parity.jsondiff import ABSENT
-from parity.verdict import ScenarioVerdict, Verdict
+from parity.judging.jsondiff import ABSENT
+from parity.judging.verdict import ScenarioVerdict, Verdict
 
 LONGEST_VALUE = 600  # characters of one value that are shown
 

@@ -15,6 +15,7 @@ from anyio.from_thread import start_blocking_portal
 
 from parity import doubles, targets
 from parity.catalogue.scenario import Scenario
+from parity.judging.normalise import mask_json
 from parity.kit import (
     ToolCall,
     mock_completion_response,
@@ -30,7 +31,6 @@ from parity.kit import (
 from parity.kit.answers import Completion
 from parity.kit.answers import stream as streamed
 from parity.kit.samples import Route
-from parity.normalise import mask_json
 from parity.provider import refused_url, serve_in_thread
 
 TEXT = 'Grüße aus Malmö, "zitiert" 🎈'

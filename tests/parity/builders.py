@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from parity.catalogue.scenario import Scenario, Tier
-from parity.ledger import Divergence, Shortfall
+from parity.judging.ledger import Divergence, Shortfall
 from parity.observation import Exchange, Frame, Observation, Response, Stream, StreamMessage, UpstreamCall
 
 HEADER = "$.exchanges[0].response.headers['retry-after']"

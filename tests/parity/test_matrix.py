@@ -13,10 +13,10 @@ from parity import matrix, targets
 from parity import recording as recordings
 from parity.catalogue.loading import fingerprint, read_file
 from parity.catalogue.scenario import Scenario
-from parity.ledger import LedgerError
+from parity.judging.ledger import LedgerError
+from parity.judging.verdict import Cell
 from parity.matrix import MatrixError, Run
 from parity.observation import Observation
-from parity.verdict import Cell
 from tests.parity.builders import observation
 from tests.root import ROOT
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from parity.judging.verdict import Cell
 from parity.plugin import cell_of, node_name
-from parity.verdict import Cell
 from tests.root import ROOT
 
 pytest_plugins = ["pytester"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from parity.diff import diff
+from parity.judging.diff import diff
 from parity.observation import Observation
 from parity.shape import shape
 from tests.parity.builders import observation, stream

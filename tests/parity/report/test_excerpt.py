@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from parity.jsondiff import ABSENT
+from parity.judging.jsondiff import ABSENT
 from parity.report.excerpt import LONGEST, Run, excerpts, pretty
 
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from parity.judging.verdict import Entry
 from parity.report.findings import known, unknown
 from parity.report.places import Place
-from parity.verdict import Entry
 from tests.parity.builders import divergence
 
 

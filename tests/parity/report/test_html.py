@@ -8,11 +8,11 @@ from urllib.parse import unquote
 
 import pytest
 
-from parity.ledger import Ledger
+from parity.judging.ledger import Ledger
+from parity.judging.verdict import judge
 from parity.report import html
 from parity.report.html import render
 from parity.report.schema import Report, build
-from parity.verdict import judge
 from tests.parity.builders import divergence, observation, scenario
 from tests.parity.report.verdicts import HOSTILE, full, hostile, passing
 

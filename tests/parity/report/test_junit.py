@@ -4,11 +4,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from parity.ledger import Ledger
+from parity.judging.ledger import Ledger
+from parity.judging.verdict import judge
 from parity.report import junit
 from parity.report.junit import render
 from parity.report.schema import Report, build
-from parity.verdict import judge
 from tests.parity.builders import divergence, observation, scenario
 from tests.parity.report.verdicts import HOSTILE, full, hostile, passing
 

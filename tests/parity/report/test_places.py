@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from parity.jsondiff import ABSENT
-from parity.ledger import Ledger
+from parity.judging.jsondiff import ABSENT
+from parity.judging.ledger import Ledger
+from parity.judging.verdict import judge
 from parity.observation import UpstreamCall
 from parity.report.places import Place, places
-from parity.verdict import judge
 from tests.parity.builders import BODY, HEADER, divergence, observation, scenario, shortfall
 
 

@@ -5,11 +5,11 @@ import json
 import jsonschema
 
 from parity import report
-from parity.jsondiff import ABSENT
-from parity.ledger import Ledger
-from parity.normalise import RULES
+from parity.judging.jsondiff import ABSENT
+from parity.judging.ledger import Ledger
+from parity.judging.normalise import RULES
+from parity.judging.verdict import judge
 from parity.report.schema import build, report_schema
-from parity.verdict import judge
 from tests.parity.report.verdicts import KEY, LEAKY, full
 
 

@@ -9,9 +9,9 @@ import pytest
 from rich.text import Text
 
 from parity.catalogue.loading import Catalogue
-from parity.ledger import Ledger
+from parity.judging.ledger import Ledger
+from parity.judging.verdict import Cell, judge
 from parity.report import side_by_side
-from parity.verdict import Cell, judge
 from tests.parity.builders import observation, scenario
 
 LONG = " ".join(["many words"] * 200)

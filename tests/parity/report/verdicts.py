@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from parity.ledger import Ledger
+from parity.judging.ledger import Ledger
+from parity.judging.verdict import judge
 from parity.observation import UpstreamCall
 from parity.report.schema import Report, build
-from parity.verdict import judge
 from tests.parity.builders import BODY, divergence, observation, scenario, shortfall, stream
 
 LEAKY = "sk-proj-abcdefghijklmnop"

@@ -12,7 +12,7 @@ from enum import Enum
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
-from parity.jsonpath import Parts
+from parity.judging.jsonpath import Parts
 
 _LARGEST_BLOCK = 250_000  # pairs of items that are worth comparing with each other
 

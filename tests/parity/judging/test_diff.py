@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.diff import Difference, diff
-from parity.jsondiff import ABSENT
+from parity.judging.diff import Difference, diff
+from parity.judging.jsondiff import ABSENT
 from parity.observation import Exchange, Frame, Observation, Response, Stream, StreamMessage, UpstreamCall
 from tests.parity.builders import BODY, HEADER, STREAM, call, observation, stream
-from tests.parity.test_jsondiff import json_values
+from tests.parity.judging.test_jsondiff import json_values
 
 names = st.sampled_from(["content-type", "retry-after", "x-request-id"])
 texts = st.text(max_size=3)

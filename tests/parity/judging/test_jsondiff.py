@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from parity.jsondiff import ABSENT, Change, align, changes, same
-from parity.jsonpath import Parts
+from parity.judging.jsondiff import ABSENT, Change, align, changes, same
+from parity.judging.jsonpath import Parts
 
 leaves = st.one_of(
     st.none(), st.booleans(), st.integers(-9, 9), st.floats(allow_nan=False), st.text(max_size=3)

@@ -18,13 +18,13 @@ from pydantic import (
 )
 
 from parity.catalogue.scenario import TIERS, Scenario, Tier
-from parity.contract import Violation
-from parity.diff import Difference
-from parity.jsondiff import ABSENT, canonical, same
-from parity.jsonpath import from_path, to_path
+from parity.judging.contract import Violation
+from parity.judging.diff import Difference
+from parity.judging.jsondiff import ABSENT, canonical, same
+from parity.judging.jsonpath import from_path, to_path
 from proxies import yamlfile
 
-BUILT_IN = Path(__file__).parent / "divergences.yaml"
+BUILT_IN = Path(__file__).parents[1] / "divergences.yaml"
 
 
 class LedgerError(Exception):

@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from parity.jsondiff import ABSENT, changes, same
-from parity.jsonpath import Parts, to_path
+from parity.judging.jsondiff import ABSENT, changes, same
+from parity.judging.jsonpath import Parts, to_path
 from parity.observation import Exchange, Observation, Response, Stream
 
 Kind = Literal["missing", "status", "header", "body", "message", "frame", "framing", "upstream", "effect"]

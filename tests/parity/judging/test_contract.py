@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from parity.catalogue.scenario import Scenario
-from parity.contract import contract
-from parity.jsondiff import ABSENT
+from parity.judging.contract import contract
+from parity.judging.jsondiff import ABSENT
 from parity.observation import Exchange, Observation, UpstreamCall
 from tests.parity.builders import BODY, HEADER, STREAM, call, observation, scenario, stream
 

@@ -14,10 +14,10 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from parity.catalogue.scenario import Scenario, Tier
-from parity.contract import Violation, contract
-from parity.diff import Difference, diff
-from parity.ledger import Divergence, Ledger, Shortfall
-from parity.normalise import RULES, Normalised, normalise
+from parity.judging.contract import Violation, contract
+from parity.judging.diff import Difference, diff
+from parity.judging.ledger import Divergence, Ledger, Shortfall
+from parity.judging.normalise import RULES, Normalised, normalise
 from parity.observation import Observation, clients_side
 
 Entry = Divergence | Shortfall

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.diff import diff
-from parity.normalise import RULES, is_generated_id, is_time, mask_json, normalise
+from parity.judging.diff import diff
+from parity.judging.normalise import RULES, is_generated_id, is_time, mask_json, normalise
 from parity.observation import Frame, Observation, Stream
 from tests.parity.builders import call, observation
-from tests.parity.test_diff import observations
+from tests.parity.judging.test_diff import observations
 
 U, V = "5f0c1f6e-3d0b-4c56-9b0e-8a1d2f3c4b5a", "c9a1b2d3-0e4f-4a5b-8c6d-7e8f9a0b1c2d"
 

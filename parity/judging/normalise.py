@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from parity.jsonpath import Parts, to_path
+from parity.judging.jsonpath import Parts, to_path
 from parity.observation import Observation
 
 Mask = Callable[[Parts, Any, Mapping[str, Any]], Any]

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from parity.catalogue.scenario import Scenario, Tier
-from parity.ledger import Ledger
+from parity.judging.ledger import Ledger
+from parity.judging.verdict import Cell, Verdict, judge
 from parity.observation import Observation
-from parity.verdict import Cell, Verdict, judge
 from tests.parity.builders import HEADER, call, divergence, observation, scenario, shortfall, stream
 
 BOTH = ("binary", "sdk")

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Tier
-from parity.contract import Violation
-from parity.diff import Difference
-from parity.jsondiff import ABSENT
-from parity.ledger import BUILT_IN, Ledger, LedgerError, ledger_schema
+from parity.judging.contract import Violation
+from parity.judging.diff import Difference
+from parity.judging.jsondiff import ABSENT
+from parity.judging.ledger import BUILT_IN, Ledger, LedgerError, ledger_schema
 from tests.parity.builders import BODY, HEADER, divergence, scenario, shortfall
 
 ENTRY = """\

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.jsonpath import from_path, to_path
+from parity.judging.jsonpath import from_path, to_path
 
 
 @given(st.lists(st.one_of(st.text(), st.integers(0, 99))).map(tuple))

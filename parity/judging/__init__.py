@@ -1,0 +1,1 @@
+"""Decides from observations alone: masks, compares, judges by the contract and the ledger."""
