@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 from proxies.redact import redact_headers, redact_json
 
 CARRIER_HEADERS = frozenset(

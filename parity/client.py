@@ -16,8 +16,8 @@ import httpx
 from httpx_sse import EventSource
 
 from parity.catalogue.scenario import ClientRequest, Scenario
-from parity.fold import fold
-from parity.observation import Exchange, Frame, Response, Stream
+from parity.observation.fold import fold
+from parity.observation.model import Exchange, Frame, Response, Stream
 
 TRANSPORT_HEADERS = frozenset(
     {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}

@@ -23,8 +23,8 @@ from parity.catalogue.scenario import Tier
 from parity.catalogue.selection import Selection
 from parity.judging.ledger import Ledger
 from parity.judging.verdict import Cell, Verdict
-from parity.observation import Observation
-from parity.observation_file import versions
+from parity.observation.file import versions
+from parity.observation.model import Observation
 from parity.plugin import Controller
 from parity.progress import progress
 from parity.recorder.missing import record_missing

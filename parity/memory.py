@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from parity.catalogue.scenario import ProviderReply, Scenario
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 
 MEMORY_KEY = "sm_stub-memory-key-0123456789"
 """The store's key: no secret, but it must never reach anyone else."""

@@ -23,8 +23,8 @@ from parity.catalogue import loading
 from parity.catalogue.scenario import TIERS, Scenario, Tier
 from parity.judging.ledger import BUILT_IN, Ledger, LedgerError
 from parity.judging.verdict import Cell, Verdict, judge
-from parity.observation import Observation
-from parity.observation_file import dumps, loads
+from parity.observation.file import dumps, loads
+from parity.observation.model import Observation
 from parity.recording import RecordingError
 
 pytest_plugins = ("parity.kit.fixtures",)

@@ -20,7 +20,7 @@ from httpx import (
 )  # bound here, so that a patch of httpx for the subjects leaves the harness alone
 from pydantic import BaseModel, ConfigDict, Field
 
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 
 CONTROL = "_control"
 POLL = 0.01

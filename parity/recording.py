@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from parity.catalogue.loading import fingerprint
 from parity.catalogue.scenario import Scenario
 from parity.files import write_text_atomic
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 
 BUILT_IN = Path(__file__).parent / "recordings"
 FORMAT: Literal[1] = 1

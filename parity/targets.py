@@ -23,7 +23,7 @@ from parity.asgi import StreamingASGITransport
 from parity.catalogue.scenario import Scenario, Tier
 from parity.client import Credentials, play
 from parity.doubles import Seen, mocked_binary, mocked_sdk
-from parity.observation import Exchange, Observation, UpstreamCall
+from parity.observation.model import Exchange, Observation, UpstreamCall
 from parity.provider_control import ProviderControl, base_url
 from proxies import sessions
 from proxies.config import ProxyConfig, UserIdMappings

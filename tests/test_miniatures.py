@@ -13,7 +13,7 @@ from parity.catalogue import loading
 from parity.catalogue.loading import Catalogue
 from parity.judging.ledger import BUILT_IN, Ledger
 from parity.judging.verdict import Verdict, judge
-from parity.observation import Observation
+from parity.observation.model import Observation
 from parity.targets import ARMS, Arm, MockedTarget
 from tests import miniatures
 from tests.miniature import Miniature

@@ -15,9 +15,9 @@ from parity.commands.options import (
 )
 from parity.judging.ledger import Ledger
 from parity.judging.verdict import Cell, judge
-from parity.observation import Header
-from parity.observation_file import ObservationFile
-from parity.shape import shape
+from parity.observation.file import ObservationFile
+from parity.observation.model import Header
+from parity.observation.shape import shape
 
 
 @click.command()

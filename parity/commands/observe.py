@@ -24,8 +24,8 @@ from parity.commands.options import (
     tier_option,
     workers_option,
 )
-from parity.observation import Header, Observation
-from parity.observation_file import ObservationFile, versions
+from parity.observation.file import ObservationFile, versions
+from parity.observation.model import Header, Observation
 from parity.progress import progress
 from parity.targets import Arm, UrlTarget, host_of
 from proxies.redact import redact_text

@@ -18,7 +18,7 @@ from parity.catalogue.scenario import TIERS, Scenario
 from parity.catalogue.selection import SelectionError
 from parity.judging import ledger as ledgers
 from parity.judging.verdict import Verdict
-from parity.observation_file import ObservationFileError
+from parity.observation.file import ObservationFileError
 from parity.report import terminal
 from proxies import command_group
 from proxies.redact import redact_text

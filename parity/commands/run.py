@@ -20,8 +20,8 @@ from parity.commands.options import (
 )
 from parity.files import check_writable
 from parity.matrix import play
-from parity.observation import Header, Observation
-from parity.observation_file import ObservationFile
+from parity.observation.file import ObservationFile
+from parity.observation.model import Header, Observation
 from parity.targets import ARMS
 
 

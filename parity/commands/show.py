@@ -22,7 +22,7 @@ from parity.commands.options import (
 from parity.judging import ledger as ledgers
 from parity.judging.ledger import Ledger
 from parity.judging.verdict import Cell, judge
-from parity.observation_file import observation_schema
+from parity.observation.file import observation_schema
 from parity.recorder.missing import record_missing
 from parity.report import side_by_side
 from parity.targets import ARMS, MockedTarget

@@ -27,7 +27,7 @@ from parity.catalogue.scenario import (
 from parity.judging.jsondiff import ABSENT, changes
 from parity.judging.jsonpath import Parts, to_path
 from parity.judging.normalise import is_generated_id, is_time
-from parity.observation import Exchange, Observation, Response, Stream, UpstreamCall
+from parity.observation.model import Exchange, Observation, Response, Stream, UpstreamCall
 
 _NAMED_ID = re.compile(r"<id:[0-9]+>")
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from parity.judging.jsondiff import ABSENT, changes, same
 from parity.judging.jsonpath import Parts, to_path
-from parity.observation import Exchange, Observation, Response, Stream
+from parity.observation.model import Exchange, Observation, Response, Stream
 
 Kind = Literal["missing", "status", "header", "body", "message", "frame", "framing", "upstream", "effect"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from parity.judging.jsonpath import Parts, to_path
-from parity.observation import Observation
+from parity.observation.model import Observation
 
 Mask = Callable[[Parts, Any, Mapping[str, Any]], Any]
 """Given path, value and the object it stands in: the value to put there, the same one to leave it."""

@@ -18,7 +18,7 @@ from parity.judging.contract import Violation, contract
 from parity.judging.diff import Difference, diff
 from parity.judging.ledger import Divergence, Ledger, Shortfall
 from parity.judging.normalise import RULES, Normalised, normalise
-from parity.observation import Observation, clients_side
+from parity.observation.model import Observation, clients_side
 
 Entry = Divergence | Shortfall
 
@@ -90,7 +90,7 @@ class Verdict(Model):
     ledger_entries: int = 0
     masked: dict[str, int] = {}
     shapes_only: bool = False
-    """Whether values were reduced to their kinds before, see `parity.shape`."""
+    """Whether values were reduced to their kinds before, see `parity.observation.shape`."""
 
     @property
     def complete(self) -> bool:

@@ -9,7 +9,7 @@ from parity.kit import samples
 from parity.kit.answers import Completion, FinishReason, Refusal, ToolCall
 from parity.kit.samples import ErrorKind, NoSample, error_id
 from parity.kit.stubs import COMPLETIONS, Asked, Said, Stubs, When
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 
 
 class Answering:

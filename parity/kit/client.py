@@ -17,7 +17,7 @@ from parity.kit.answers import Completion, Refusal
 from parity.kit.mistakes import MockMistake, Notebook
 from parity.kit.responses import Content, MockHTTPResponse, http_answer
 from parity.kit.stubs import Asked, Said, Stubs, When, endpoint
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 
 GENUINE = httpx.AsyncClient
 

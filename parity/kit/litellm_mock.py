@@ -18,7 +18,7 @@ from parity.kit.mistakes import Notebook
 from parity.kit.objects import exception, returned
 from parity.kit.samples import Route
 from parity.kit.stubs import Asked, Stubs, seen_headers
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 
 _UNSET = object()
 

@@ -11,7 +11,7 @@ from parity.kit.client import MockAsyncClient
 from parity.kit.mistakes import Notebook
 from parity.kit.responses import MockHTTPResponse
 from parity.kit.stubs import Asked, When
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 
 MEMORY_URL = "http://supermemory.invalid"
 MEMORY_KEY = "sm_kit-memory-key-0123456789"

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from parity import observation_file
 from parity import recording as recordings
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Scenario
+from parity.observation import file as observation_file
 from parity.progress import progress
 
 

@@ -15,7 +15,7 @@ import httpx
 from parity.catalogue.scenario import ClientRequest, Scenario
 from parity.functions import SDK_FUNCTIONS
 from parity.litellm_import import litellm
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 from parity.recorder.recorder import Recorder, Tap, TappedProcess, TappedSdk
 from parity.recording import ProcessAnswer, SdkAnswer
 from parity.targets import litellm_params

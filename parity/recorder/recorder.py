@@ -32,7 +32,7 @@ from parity.doubles import httpx_on
 from parity.functions import SDK_FUNCTIONS
 from parity.litellm_import import litellm  # noqa: F401  # quietly, before anything asks for its functions
 from parity.memory import is_memory
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 from parity.provider import refused_url, serve_in_thread
 from parity.provider_control import ProviderControl
 from parity.recording import ProcessAnswer, ProcessCall, Recording, RecordingError, SdkAnswer, SdkCall

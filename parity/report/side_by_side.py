@@ -19,7 +19,7 @@ from rich.text import Text
 from parity.catalogue.scenario import Scenario
 from parity.judging.normalise import normalise
 from parity.judging.verdict import Verdict
-from parity.observation import Observation
+from parity.observation.model import Observation
 from parity.report.text import LONGEST_VALUE, shown
 from proxies.redact import redact_json
 

@@ -6,7 +6,15 @@ from typing import Any
 
 from parity.catalogue.scenario import Scenario, Tier
 from parity.judging.ledger import Divergence, Shortfall
-from parity.observation import Exchange, Frame, Observation, Response, Stream, StreamMessage, UpstreamCall
+from parity.observation.model import (
+    Exchange,
+    Frame,
+    Observation,
+    Response,
+    Stream,
+    StreamMessage,
+    UpstreamCall,
+)
 
 HEADER = "$.exchanges[0].response.headers['retry-after']"
 BODY = "$.exchanges[0].response.json_body"

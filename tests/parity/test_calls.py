@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from parity import calls
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 
 DEPLOYMENT = {"model": "openai/gpt-4o-mini", "api_base": "http://provider.invalid/v1", "api_key": "key"}
 

@@ -18,14 +18,14 @@ import pytest
 from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
-from parity import observation_file
 from parity import recording as recordings
 from parity.catalogue import loading
 from parity.catalogue.loading import Catalogue, fingerprint
 from parity.cli import main
 from parity.commands.show import SCHEMAS
 from parity.judging import ledger
-from parity.observation_file import ObservationFile
+from parity.observation import file as observation_file
+from parity.observation.file import ObservationFile
 from parity.provider import refused_url, serve_in_thread
 from parity.provider_control import base_url
 from parity.recording import Recording

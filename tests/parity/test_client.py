@@ -11,7 +11,7 @@ import pytest
 
 from parity.catalogue.scenario import ClientRequest, Scenario
 from parity.client import Credentials, build_request, play
-from parity.observation import Exchange, Frame
+from parity.observation.model import Exchange, Frame
 from parity.provider import ProviderControl, ProviderState, StubProvider, base_url, refused_url
 
 TARGET = "url"

@@ -11,7 +11,7 @@ import pytest
 
 from parity import doubles, lockstep
 from parity.doubles import Seen, httpx_on, mocked_binary
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 from parity.recording import ProcessAnswer, ProcessCall, Recording
 
 URL = "http://litellm.invalid/v1/chat/completions"

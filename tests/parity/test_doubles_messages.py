@@ -12,7 +12,7 @@ pytest.importorskip("litellm")
 from parity import calls
 from parity.doubles import Seen, mocked_sdk
 from parity.litellm_import import litellm
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 from parity.recording import Recording, SdkAnswer, SdkCall
 from parity.sdk_objects import dump_exception
 from tests.parity.litellm_calls import DEPLOYMENT, MESSAGES

@@ -14,7 +14,7 @@ pytest.importorskip("litellm")
 from parity import calls, lockstep
 from parity.doubles import Seen, mocked_sdk
 from parity.litellm_import import litellm
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 from parity.recording import Recording, SdkAnswer, SdkCall
 from parity.sdk_objects import dump_exception, dump_headers, dump_value
 from tests.parity.litellm_calls import CHUNKS, COMPLETION, DEPLOYMENT, MESSAGES, ask, events, failure

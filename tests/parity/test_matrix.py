@@ -16,7 +16,7 @@ from parity.catalogue.scenario import Scenario
 from parity.judging.ledger import LedgerError
 from parity.judging.verdict import Cell
 from parity.matrix import MatrixError, Run
-from parity.observation import Observation
+from parity.observation.model import Observation
 from tests.parity.builders import observation
 from tests.root import ROOT
 

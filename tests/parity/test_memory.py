@@ -7,7 +7,7 @@ import pytest
 
 from parity.catalogue.scenario import ProviderReply, Scenario
 from parity.memory import MEMORY_KEY, ReplayedMemory, is_memory, leaks, settings
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 
 URL = "http://provider.invalid/sdk/a.b%5B1%5D/memory/v4/profile"
 

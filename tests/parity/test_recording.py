@@ -10,7 +10,7 @@ import pytest
 from parity import recording as recordings
 from parity.catalogue.loading import fingerprint
 from parity.catalogue.scenario import Scenario
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 from parity.recording import (
     ProcessAnswer,
     ProcessCall,

@@ -7,7 +7,7 @@ import pytest
 from parity.catalogue.scenario import Scenario
 from parity.judging.contract import contract
 from parity.judging.jsondiff import ABSENT
-from parity.observation import Exchange, Observation, UpstreamCall
+from parity.observation.model import Exchange, Observation, UpstreamCall
 from tests.parity.builders import BODY, HEADER, STREAM, call, observation, scenario, stream
 
 U = "call_5f0c1f6e-3d0b-4c56-9b0e-8a1d2f3c4b5a"

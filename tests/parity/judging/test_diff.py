@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from parity.judging.diff import Difference, diff
 from parity.judging.jsondiff import ABSENT
-from parity.observation import Exchange, Frame, Observation, Response, Stream, StreamMessage, UpstreamCall
+from parity.observation.model import (
+    Exchange,
+    Frame,
+    Observation,
+    Response,
+    Stream,
+    StreamMessage,
+    UpstreamCall,
+)
 from tests.parity.builders import BODY, HEADER, STREAM, call, observation, stream
 from tests.parity.judging.test_jsondiff import json_values
 

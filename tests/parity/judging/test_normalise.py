@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from parity.judging.diff import diff
 from parity.judging.normalise import RULES, is_generated_id, is_time, mask_json, normalise
-from parity.observation import Frame, Observation, Stream
+from parity.observation.model import Frame, Observation, Stream
 from tests.parity.builders import call, observation
 from tests.parity.judging.test_diff import observations
 

@@ -8,7 +8,7 @@ import pytest
 from parity.catalogue.scenario import Scenario, Tier
 from parity.judging.ledger import Ledger
 from parity.judging.verdict import Cell, Verdict, judge
-from parity.observation import Observation
+from parity.observation.model import Observation
 from tests.parity.builders import HEADER, call, divergence, observation, scenario, shortfall, stream
 
 BOTH = ("binary", "sdk")

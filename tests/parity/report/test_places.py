@@ -5,7 +5,7 @@ from typing import Any
 from parity.judging.jsondiff import ABSENT
 from parity.judging.ledger import Ledger
 from parity.judging.verdict import judge
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 from parity.report.places import Place, places
 from tests.parity.builders import BODY, HEADER, divergence, observation, scenario, shortfall
 

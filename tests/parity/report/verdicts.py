@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from parity.judging.ledger import Ledger
 from parity.judging.verdict import judge
-from parity.observation import UpstreamCall
+from parity.observation.model import UpstreamCall
 from parity.report.schema import Report, build
 from tests.parity.builders import BODY, divergence, observation, scenario, shortfall, stream
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from parity.observation import Frame, StreamMessage
+from parity.observation.model import Frame, StreamMessage
 
 
 def fold_messages(frames: Iterable[Frame]) -> StreamMessage:

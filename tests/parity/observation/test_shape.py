@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from parity.judging.diff import diff
-from parity.observation import Observation
-from parity.shape import shape
+from parity.observation.model import Observation
+from parity.observation.shape import shape
 from tests.parity.builders import observation, stream
 
 ANSWER: dict[str, Any] = {

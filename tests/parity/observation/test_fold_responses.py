@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from parity.fold import fold
-from parity.observation import Frame
+from parity.observation.fold import fold
+from parity.observation.model import Frame
 
 
 def frames(*data: dict[str, Any]) -> list[Frame]:

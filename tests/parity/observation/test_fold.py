@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from parity.fold import fold
-from parity.observation import Frame, StreamMessage
+from parity.observation.fold import fold
+from parity.observation.model import Frame, StreamMessage
 
 
 def chunk(*choices: dict[str, Any], **more: Any) -> Frame:

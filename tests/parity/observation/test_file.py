@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from parity.observation import Header, Observation
-from parity.observation_file import (
+from parity.observation.file import (
     LEAKED,
     ObservationFile,
     ObservationFileError,
@@ -18,6 +17,7 @@ from parity.observation_file import (
     observation_schema,
     versions,
 )
+from parity.observation.model import Header, Observation
 from tests.parity.builders import call, observation, stream
 
 HEADER = Header(target="binary", tier="mocked", catalogue="0" * 64, versions={"litellm": "1.2.3"})

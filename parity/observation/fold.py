@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from parity.fold_messages import fold_messages
-from parity.fold_responses import fold_responses
-from parity.observation import Frame, StreamMessage
+from parity.observation.fold_messages import fold_messages
+from parity.observation.fold_responses import fold_responses
+from parity.observation.model import Frame, StreamMessage
 
 HIGHEST_INDEX = 127  # of a choice or tool call; a wilder index is a broken frame, not a longer list
 

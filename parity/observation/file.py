@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from parity.files import write_text_atomic
-from parity.observation import Header, Observation
+from parity.observation.model import Header, Observation
 from proxies.redact import redact_json
 
 LEAKED = "(masked by the harness)"

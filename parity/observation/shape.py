@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from parity.observation import Exchange, Frame, Observation, Response, Stream, StreamMessage
+from parity.observation.model import Exchange, Frame, Observation, Response, Stream, StreamMessage
 
 _VOCABULARY = frozenset({"type", "object", "role", "code", "finish_reason", "stop_reason", "status", "param"})
 _SAID_WORD_FOR_WORD = frozenset({"content-type", "www-authenticate", "cache-control"})
