@@ -21,8 +21,8 @@ from parity import calls
 from parity.catalogue.scenario import ProviderReply
 from parity.functions import SDK_FUNCTIONS
 from parity.lockstep import Lockstep
-from parity.memory import ReplayedMemory, leaks
 from parity.observation.model import UpstreamCall
+from parity.provider.memory import ReplayedMemory, leaks
 from parity.recording import ProcessAnswer, ProcessCall, Recording, SdkAnswer, SdkCall
 
 Recorded = TypeVar("Recorded", ProcessCall, SdkCall)

@@ -25,7 +25,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from parity.catalogue.scenario import Scenario
-from parity.provider import refused_url, serve_in_thread
+from parity.provider.server import refused_url, serve_in_thread
 from parity.targets import QUICK_RETRIES, Arm, LiveTarget, config_document
 from proxies.redact import redact_text
 

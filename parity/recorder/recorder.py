@@ -31,10 +31,10 @@ from parity.client import Credentials, play
 from parity.doubles import httpx_on
 from parity.functions import SDK_FUNCTIONS
 from parity.litellm_import import litellm  # noqa: F401  # quietly, before anything asks for its functions
-from parity.memory import is_memory
 from parity.observation.model import UpstreamCall
-from parity.provider import refused_url, serve_in_thread
-from parity.provider_control import ProviderControl
+from parity.provider.control import ProviderControl
+from parity.provider.memory import is_memory
+from parity.provider.server import refused_url, serve_in_thread
 from parity.recording import ProcessAnswer, ProcessCall, Recording, RecordingError, SdkAnswer, SdkCall
 from parity.targets import (
     ARMS,

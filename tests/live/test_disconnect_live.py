@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from parity.provider_control import ProviderControl
+from parity.provider.control import ProviderControl
 from parity.stack import Stack
 from parity.targets import Arm
 

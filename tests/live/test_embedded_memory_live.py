@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from parity.catalogue.loading import Catalogue
-from parity.provider import serve_in_thread
-from parity.provider_control import ProviderControl
+from parity.provider.control import ProviderControl
+from parity.provider.server import serve_in_thread
 from parity.stack import ProxyProcess
 from parity.targets import Arm, config_document
 

@@ -12,8 +12,8 @@ import pytest
 
 from parity.catalogue import loading
 from parity.catalogue.loading import Catalogue
-from parity.provider import base_url, serve_in_thread
-from parity.provider_control import ProviderControl
+from parity.provider.control import ProviderControl
+from parity.provider.server import base_url, serve_in_thread
 from parity.stack import START_DEADLINE, ProxyProcess
 from parity.targets import Arm
 

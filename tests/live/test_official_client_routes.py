@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from parity.catalogue.loading import Catalogue
-from parity.provider_control import ProviderControl
+from parity.provider.control import ProviderControl
 from parity.stack import Stack
 from parity.targets import Arm
 

@@ -31,7 +31,7 @@ from parity.kit import (
 from parity.kit.answers import Completion
 from parity.kit.answers import stream as streamed
 from parity.kit.samples import Route
-from parity.provider import refused_url, serve_in_thread
+from parity.provider.server import refused_url, serve_in_thread
 
 TEXT = 'Grüße aus Malmö, "zitiert" 🎈'
 WORDS = ["Grüße", " aus", " Malmö"]

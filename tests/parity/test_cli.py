@@ -26,8 +26,8 @@ from parity.commands.show import SCHEMAS
 from parity.judging import ledger
 from parity.observation import file as observation_file
 from parity.observation.file import ObservationFile
-from parity.provider import refused_url, serve_in_thread
-from parity.provider_control import base_url
+from parity.provider.control import base_url
+from parity.provider.server import refused_url, serve_in_thread
 from parity.recording import Recording
 from proxies import yamlfile
 from tests.root import ROOT

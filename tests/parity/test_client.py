@@ -12,7 +12,7 @@ import pytest
 from parity.catalogue.scenario import ClientRequest, Scenario
 from parity.client import Credentials, build_request, play
 from parity.observation.model import Exchange, Frame
-from parity.provider import ProviderControl, ProviderState, StubProvider, base_url, refused_url
+from parity.provider.server import ProviderControl, ProviderState, StubProvider, base_url, refused_url
 
 TARGET = "url"
 ID = "client.test"

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from parity.catalogue.scenario import ProviderReply, Scenario
-from parity.memory import MEMORY_KEY, ReplayedMemory, is_memory, leaks, settings
 from parity.observation.model import UpstreamCall
+from parity.provider.memory import MEMORY_KEY, ReplayedMemory, is_memory, leaks, settings
 
 URL = "http://provider.invalid/sdk/a.b%5B1%5D/memory/v4/profile"
 

@@ -2,7 +2,7 @@
 
     http://127.0.0.1:PORT/{target}/{scenario}/v1/chat/completions    a call; the scenario id percent-encoded
     http://127.0.0.1:PORT/{target}/{scenario}/memory/v4/profile      a lookup of memories, answered from `memory`
-    http://127.0.0.1:PORT/_control/{target}/{scenario}               what came of it, see provider_control
+    http://127.0.0.1:PORT/_control/{target}/{scenario}               what came of it, see control.py
 
 One server serves all scenarios and targets at once. The i-th call of a target to a scenario gets the i-th
 reply, the last one repeats; a reply with `when` is for any call that fits it, and has no turn. Every answer
@@ -25,15 +25,9 @@ from urllib.parse import unquote
 import h11
 
 from parity.catalogue.scenario import ProviderReply, Scenario
-from parity.memory import FOLDER, unexpected
-from parity.provider_control import (
-    CONTROL,
-    ProviderCall,
-    ProviderControl,
-    ProviderState,
-    base_url,
-)
-from parity.provider_wire import Request, read_request, reset, send_reply
+from parity.provider.control import CONTROL, ProviderCall, ProviderControl, ProviderState, base_url
+from parity.provider.memory import FOLDER, unexpected
+from parity.provider.wire import Request, read_request, reset, send_reply
 
 __all__ = [
     "ProviderCall",

@@ -15,7 +15,7 @@ import openai
 import pytest
 
 from parity.catalogue.scenario import ProviderReply, Scenario
-from parity.provider import ProviderControl, StubProvider, base_url, refused_url, serve_in_thread
+from parity.provider.server import ProviderControl, StubProvider, base_url, refused_url, serve_in_thread
 
 TARGET = "binary"
 ID = "errors.status[429]"

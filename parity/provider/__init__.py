@@ -1,0 +1,1 @@
+"""Stands in for the LLM provider and for the memory service, on real sockets."""
