@@ -17,13 +17,13 @@ from unittest.mock import patch
 
 import httpx
 
-from parity import calls
 from parity.catalogue.scenario import ProviderReply
 from parity.functions import SDK_FUNCTIONS
 from parity.lockstep import Lockstep
 from parity.observation.model import UpstreamCall
 from parity.provider.memory import ReplayedMemory, leaks
-from parity.recording import ProcessAnswer, ProcessCall, Recording, SdkAnswer, SdkCall
+from parity.recording import calls
+from parity.recording.file import ProcessAnswer, ProcessCall, Recording, SdkAnswer, SdkCall
 
 Recorded = TypeVar("Recorded", ProcessCall, SdkCall)
 Frame = TypeVar("Frame")
@@ -179,7 +179,7 @@ class ReplayedSdk:
         self._deployments = deployments
 
     async def __call__(self, **arguments: Any) -> Any:
-        from parity import sdk_objects
+        from parity.recording import sdk_objects
 
         self._seen.faults += leaks("LiteLLM", arguments)
         deployment = calls.deployment_of(arguments, self._deployments)
@@ -209,7 +209,7 @@ class ReplayedSdk:
         return sdk_objects.load_response(answer)
 
     async def _frames(self, answer: SdkAnswer) -> AsyncIterator[bytes]:
-        from parity import sdk_objects
+        from parity.recording import sdk_objects
 
         with self._seen.watching():
             async for frame in _paced(answer.frames or [], self._seen):
@@ -218,7 +218,7 @@ class ReplayedSdk:
             raise sdk_objects.load_exception(answer.raises)
 
     async def _chunks(self, answer: SdkAnswer) -> AsyncIterator[Any]:
-        from parity import sdk_objects
+        from parity.recording import sdk_objects
 
         with self._seen.watching():
             async for chunk in _paced(answer.chunks or [], self._seen):
@@ -275,7 +275,7 @@ def mocked_sdk(
     memory: Sequence[ProviderReply] = (),
 ) -> Iterator[None]:
     """LiteLLM's functions replay, a store answers with `memory`, and nothing else can go out."""
-    from parity import litellm_import  # noqa: F401  # before the patch below imports it
+    from parity.recording import litellm_import  # noqa: F401  # before the patch below imports it
 
     with contextlib.ExitStack() as patched:
         patched.enter_context(httpx_on(_with_memory(memory, NoSockets(seen), seen)))

@@ -25,7 +25,7 @@ from parity.judging.ledger import BUILT_IN, Ledger, LedgerError
 from parity.judging.verdict import Cell, Verdict, judge
 from parity.observation.file import dumps, loads
 from parity.observation.model import Observation
-from parity.recording import RecordingError
+from parity.recording.file import RecordingError
 
 pytest_plugins = ("parity.kit.fixtures",)
 

@@ -17,7 +17,6 @@ from asgi_lifespan import LifespanManager
 from httpx import AsyncClient  # bound here, so that the doubles' patch of httpx leaves the harness alone
 from starlette.types import ASGIApp
 
-from parity import recording as recordings
 from parity.asgi import StreamingASGITransport
 from parity.catalogue.scenario import Scenario, Tier
 from parity.client import Credentials, play
@@ -25,6 +24,7 @@ from parity.doubles import Seen, mocked_binary, mocked_sdk
 from parity.observation.model import Exchange, Observation, UpstreamCall
 from parity.provider import memory as memories
 from parity.provider.control import ProviderControl, base_url
+from parity.recording import file as recordings
 from proxies import sessions
 from proxies.config import ProxyConfig, UserIdMappings
 from proxies.front.models import listed

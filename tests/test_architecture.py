@@ -22,9 +22,9 @@ LEAVES = {"proxies.command_group", "proxies.litellm_environment", "proxies.redac
 NEEDS_LITELLM = {
     "proxies.sdk",
     "parity.recorder.recorder",
-    "parity.litellm_import",
+    "parity.recording.litellm_import",
     "parity.recorder.probe",
-    "parity.sdk_objects",
+    "parity.recording.sdk_objects",
 }
 """What the binary side never imports."""
 

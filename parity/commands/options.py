@@ -11,7 +11,6 @@ from typing import Any, NoReturn
 import click
 
 from parity import matrix, report
-from parity import recording as recordings
 from parity.catalogue import loading as catalogues
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import TIERS, Scenario
@@ -19,6 +18,7 @@ from parity.catalogue.selection import SelectionError
 from parity.judging import ledger as ledgers
 from parity.judging.verdict import Verdict
 from parity.observation.file import ObservationFileError
+from parity.recording import file as recordings
 from parity.report import terminal
 from proxies import command_group
 from proxies.redact import redact_text

@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from parity import recording as recordings
 from parity.catalogue import loading as catalogues
 from parity.catalogue.selection import Selection
 from parity.commands.options import Unusable, expression_option, load, one, scenarios_option
 from parity.recorder.missing import compile_recordings
+from parity.recording import file as recordings
 from proxies.redact import redact_json
 
 

@@ -9,7 +9,7 @@ from unittest.mock import DEFAULT, AsyncMock, MagicMock
 
 import httpx
 
-from parity import calls, targets
+from parity import targets
 from parity.doubles import LIVENESS
 from parity.kit import checks, templates
 from parity.kit.answering import Answering
@@ -18,6 +18,7 @@ from parity.kit.mistakes import MockMistake, Notebook
 from parity.kit.responses import Content, MockHTTPResponse, http_answer
 from parity.kit.stubs import Asked, Said, Stubs, When, endpoint
 from parity.observation.model import UpstreamCall
+from parity.recording import calls
 
 GENUINE = httpx.AsyncClient
 

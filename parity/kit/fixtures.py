@@ -250,6 +250,6 @@ def _need_litellm() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the test's own settings are not for what LiteLLM's import says
         try:
-            from parity import sdk_objects  # noqa: F401
+            from parity.recording import sdk_objects  # noqa: F401
         except ImportError:
             pytest.skip(NO_LITELLM)

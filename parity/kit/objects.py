@@ -10,7 +10,7 @@ from parity.kit.answers import Completion, FinishReason, Refusal, ToolCall, stre
 from parity.kit.responses import changes, sse_frames
 from parity.kit.samples import ErrorKind, Route
 from parity.kit.templates import HELLO, MODEL
-from parity.recording import SdkAnswer, SdkException
+from parity.recording.file import SdkAnswer, SdkException
 
 _MID_STREAM: dict[Route, str] = {
     "chat/completions": "streaming.error_frame",
@@ -65,7 +65,7 @@ def mock_litellm_exception(
 
 def returned(answer: Completion, route: Route, model: str, *, streamed: bool) -> Any:
     """What LiteLLM's function returns for a completion."""
-    from parity import sdk_objects
+    from parity.recording import sdk_objects
 
     if not streamed:
         recorded = samples.sdk_answer("messages.plain" if route == "messages" else "chat.plain")
@@ -87,7 +87,7 @@ def returned(answer: Completion, route: Route, model: str, *, streamed: bool) ->
 
 def exception(refusal: Refusal, route: Route, model: str) -> BaseException:
     """What LiteLLM's function raises for an error; a fresh instance at each call."""
-    from parity import sdk_objects
+    from parity.recording import sdk_objects
 
     scenario_id = samples.error_id(route, refusal.status, refusal.kind)
     data = _raises(samples.sdk_answer(scenario_id))
@@ -114,7 +114,7 @@ async def _each(frames: list[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _yielded(chunks: list[dict[str, Any]], breaks: str | None) -> AsyncIterator[Any]:
-    from parity import sdk_objects
+    from parity.recording import sdk_objects
 
     for chunk in chunks:
         yield sdk_objects.load_chunk(chunk)

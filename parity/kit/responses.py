@@ -11,7 +11,7 @@ import httpx
 from parity.kit import samples
 from parity.kit.answers import Completion, Refusal, stream, whole
 from parity.kit.samples import Route
-from parity.recording import ProcessAnswer
+from parity.recording.file import ProcessAnswer
 
 Content = bytes | str | Mapping[str, Any] | Sequence[Any] | None
 

@@ -11,10 +11,10 @@ from copy import deepcopy
 from functools import lru_cache
 from typing import Any, Literal
 
-from parity import recording
 from parity.catalogue import loading
 from parity.catalogue.scenario import Scenario
-from parity.recording import ProcessAnswer, SdkAnswer
+from parity.recording import file as recording
+from parity.recording.file import ProcessAnswer, SdkAnswer
 
 Side = Literal["process", "sdk"]
 Route = Literal["chat/completions", "messages"]

@@ -9,7 +9,7 @@ from typing import Any
 from parity.judging.jsondiff import canonical, changes
 from parity.judging.jsonpath import to_path
 from parity.judging.normalise import mask_json
-from parity.recording import Recording
+from parity.recording.file import Recording
 
 DATA = re.compile(r"data: ?(.*)")
 

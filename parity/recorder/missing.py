@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from parity import recording as recordings
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Scenario
 from parity.observation import file as observation_file
 from parity.progress import progress
+from parity.recording import file as recordings
 
 
 def record_missing(loaded: Catalogue) -> set[str]:

@@ -14,10 +14,10 @@ import httpx
 
 from parity.catalogue.scenario import ClientRequest, Scenario
 from parity.functions import SDK_FUNCTIONS
-from parity.litellm_import import litellm
 from parity.observation.model import UpstreamCall
 from parity.recorder.recorder import Recorder, Tap, TappedProcess, TappedSdk
-from parity.recording import ProcessAnswer, SdkAnswer
+from parity.recording.file import ProcessAnswer, SdkAnswer
+from parity.recording.litellm_import import litellm
 from parity.targets import litellm_params
 
 

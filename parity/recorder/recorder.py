@@ -24,18 +24,18 @@ from unittest.mock import patch
 
 import httpx
 
-from parity import calls, sdk_objects
 from parity.catalogue.loading import fingerprint
 from parity.catalogue.scenario import Scenario
 from parity.client import Credentials, play
 from parity.doubles import httpx_on
 from parity.functions import SDK_FUNCTIONS
-from parity.litellm_import import litellm  # noqa: F401  # quietly, before anything asks for its functions
 from parity.observation.model import UpstreamCall
 from parity.provider.control import ProviderControl
 from parity.provider.memory import is_memory
 from parity.provider.server import refused_url, serve_in_thread
-from parity.recording import ProcessAnswer, ProcessCall, Recording, RecordingError, SdkAnswer, SdkCall
+from parity.recording import calls, sdk_objects
+from parity.recording.file import ProcessAnswer, ProcessCall, Recording, RecordingError, SdkAnswer, SdkCall
+from parity.recording.litellm_import import litellm  # noqa: F401  # quietly, before anything asks for its functions
 from parity.targets import (
     ARMS,
     CALL_DEADLINE,

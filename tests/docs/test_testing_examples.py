@@ -21,7 +21,7 @@ LITELLM = importlib.util.find_spec("litellm") is not None
 if LITELLM:  # here, or the inner run would meet the warnings of its import
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import parity.sdk_objects
+        import parity.recording.sdk_objects
 
 
 def test_every_python_block(pytester: pytest.Pytester) -> None:

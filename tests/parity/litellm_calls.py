@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import openai
 
-from parity.litellm_import import litellm
+from parity.recording.litellm_import import litellm
 
 DEPLOYMENT = {"model": "openai/gpt-4o-mini", "api_base": "http://provider.invalid/v1", "api_key": "stub-key"}
 MESSAGES = [{"role": "user", "content": "Hi"}]

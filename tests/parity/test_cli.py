@@ -18,7 +18,6 @@ import pytest
 from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
-from parity import recording as recordings
 from parity.catalogue import loading
 from parity.catalogue.loading import Catalogue, fingerprint
 from parity.cli import main
@@ -28,7 +27,8 @@ from parity.observation import file as observation_file
 from parity.observation.file import ObservationFile
 from parity.provider.control import base_url
 from parity.provider.server import refused_url, serve_in_thread
-from parity.recording import Recording
+from parity.recording import file as recordings
+from parity.recording.file import Recording
 from proxies import yamlfile
 from tests.root import ROOT
 

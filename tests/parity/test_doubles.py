@@ -12,7 +12,7 @@ import pytest
 from parity import doubles, lockstep
 from parity.doubles import Seen, httpx_on, mocked_binary
 from parity.observation.model import UpstreamCall
-from parity.recording import ProcessAnswer, ProcessCall, Recording
+from parity.recording.file import ProcessAnswer, ProcessCall, Recording
 
 URL = "http://litellm.invalid/v1/chat/completions"
 FRAMES = ["data: 1\n\n", "data: 2\n\n", "data: [DONE]\n\n"]

@@ -79,7 +79,7 @@ def test_litellm_cannot_swallow_a_ctrl_c(tmp_path: Path) -> None:
     program = (
         "import signal\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "import parity.litellm_import\n"
+        "import parity.recording.litellm_import\n"
         "print('went on')\n"
     )
     done = subprocess.run(

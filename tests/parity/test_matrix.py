@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from parity import matrix, targets
-from parity import recording as recordings
 from parity.catalogue.loading import fingerprint, read_file
 from parity.catalogue.scenario import Scenario
 from parity.judging.ledger import LedgerError
 from parity.judging.verdict import Cell
 from parity.matrix import MatrixError, Run
 from parity.observation.model import Observation
+from parity.recording import file as recordings
 from tests.parity.builders import observation
 from tests.root import ROOT
 

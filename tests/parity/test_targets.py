@@ -11,7 +11,7 @@ from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Scenario
 from parity.provider.control import ProviderControl, base_url
 from parity.provider.server import StubProvider
-from parity.recording import RecordingError
+from parity.recording.file import RecordingError
 from parity.targets import PROVIDER_KEY, MockedTarget, UrlTarget, config_document, litellm_params
 from tests.parity.builders import scenario as built
 

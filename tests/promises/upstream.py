@@ -82,7 +82,7 @@ async def proxy(
     Without an `upstream` httpx is left alone, and the addresses in the configuration lead nowhere.
     """
     if arm == "sdk":
-        from parity import litellm_import  # noqa: F401  # before httpx's classes are replaced
+        from parity.recording import litellm_import  # noqa: F401  # before httpx's classes are replaced
     with nullcontext() if upstream is None else httpx_on(upstream):
         async with client_of(create_app(arm, document or config(), litellm_key=LITELLM_KEY)) as client:
             client.headers["authorization"] = f"Bearer {KEY}"

@@ -14,7 +14,7 @@ LITELLM = importlib.util.find_spec("litellm") is not None
 if LITELLM:  # here, or each inner run would import it anew
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import parity.sdk_objects  # noqa: F401
+        import parity.recording.sdk_objects  # noqa: F401
 
 INI = """
 [pytest]

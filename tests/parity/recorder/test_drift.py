@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from parity.recorder import drift
-from parity.recording import ProcessAnswer, ProcessCall, Recording, SdkAnswer, SdkCall
+from parity.recording.file import ProcessAnswer, ProcessCall, Recording, SdkAnswer, SdkCall
 from tests.parity.builders import call
 
 UUIDS = ("0f8fad5b-d9cb-469f-a165-70867728950e", "7c9e6679-7425-40de-944b-e07fc1f90ae7")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from parity import recording as recordings
 from parity.catalogue.loading import fingerprint
 from parity.catalogue.scenario import Scenario
 from parity.observation.model import UpstreamCall
-from parity.recording import (
+from parity.recording import file as recordings
+from parity.recording.file import (
     ProcessAnswer,
     ProcessCall,
     Recording,

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from parity import calls
 from parity.observation.model import UpstreamCall
+from parity.recording import calls
 
 DEPLOYMENT = {"model": "openai/gpt-4o-mini", "api_base": "http://provider.invalid/v1", "api_key": "key"}
 

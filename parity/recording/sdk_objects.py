@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 from pydantic import BaseModel
 
-from parity.litellm_import import litellm
-from parity.recording import RecordingError, SdkAnswer, SdkException
+from parity.recording.file import RecordingError, SdkAnswer, SdkException
+from parity.recording.litellm_import import litellm
 from proxies.redact import redact_headers
 
 BaseResponsesAPIStreamingIterator = resolve_name(

@@ -11,10 +11,10 @@ import pytest
 
 pytest.importorskip("litellm")
 
-from parity import sdk_objects
-from parity.litellm_import import litellm
-from parity.recording import RecordingError, SdkAnswer, SdkException
-from parity.sdk_objects import (
+from parity.recording import sdk_objects
+from parity.recording.file import RecordingError, SdkAnswer, SdkException
+from parity.recording.litellm_import import litellm
+from parity.recording.sdk_objects import (
     ReplayedStream,
     dump_exception,
     dump_headers,

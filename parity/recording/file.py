@@ -23,7 +23,7 @@ from parity.catalogue.scenario import Scenario
 from parity.files import write_text_atomic
 from parity.observation.model import UpstreamCall
 
-BUILT_IN = Path(__file__).parent / "recordings"
+BUILT_IN = Path(__file__).parents[1] / "recordings"
 FORMAT: Literal[1] = 1
 
 
