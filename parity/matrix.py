@@ -26,8 +26,8 @@ from parity.judging.verdict import Cell, Verdict
 from parity.observation.file import versions
 from parity.observation.model import Observation
 from parity.plugin import Controller
-from parity.progress import progress
 from parity.recorder.missing import record_missing
+from parity.support.progress import progress
 from parity.targets import Arm
 
 INI = Path(__file__).with_name("matrix.ini")

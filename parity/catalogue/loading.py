@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from parity.catalogue.scenario import Json, Model, Scenario, Tier
-from parity.interrupts import held_back
+from parity.support.interrupts import held_back
 from proxies import yamlfile
 
 BUILT_IN = Path(__file__).parents[1] / "scenarios"

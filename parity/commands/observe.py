@@ -26,7 +26,7 @@ from parity.commands.options import (
 )
 from parity.observation.file import ObservationFile, versions
 from parity.observation.model import Header, Observation
-from parity.progress import progress
+from parity.support.progress import progress
 from parity.targets import Arm, UrlTarget, host_of
 from proxies.redact import redact_text
 

@@ -18,10 +18,10 @@ from parity.commands.options import (
     tier_option,
     workers_option,
 )
-from parity.files import check_writable
 from parity.matrix import play
 from parity.observation.file import ObservationFile
 from parity.observation.model import Header, Observation
+from parity.support.files import check_writable
 from parity.targets import ARMS
 
 

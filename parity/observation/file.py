@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from parity.files import write_text_atomic
 from parity.observation.model import Header, Observation
+from parity.support.files import write_text_atomic
 from proxies.redact import redact_json
 
 LEAKED = "(masked by the harness)"

@@ -10,8 +10,8 @@ import click
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Scenario
 from parity.observation import file as observation_file
-from parity.progress import progress
 from parity.recording import file as recordings
+from parity.support.progress import progress
 
 
 def record_missing(loaded: Catalogue) -> set[str]:

@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from parity.catalogue.loading import fingerprint
 from parity.catalogue.scenario import Scenario
-from parity.files import write_text_atomic
 from parity.observation.model import UpstreamCall
+from parity.support.files import write_text_atomic
 
 BUILT_IN = Path(__file__).parents[1] / "recordings"
 FORMAT: Literal[1] = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity.interrupts import held_back
+from parity.support.interrupts import held_back
 from proxies.litellm_environment import stay_local
 
 stay_local()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from parity.files import write_text_atomic
 from parity.report import html, json, junit, markdown
 from parity.report.schema import Report, build, report_schema
+from parity.support.files import write_text_atomic
 
 __all__ = ["FILES", "Report", "build", "report_schema", "write"]
 

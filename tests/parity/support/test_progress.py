@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity.progress import progress
+from parity.support.progress import progress
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from parity.files import check_writable, write_text_atomic
+from parity.support.files import check_writable, write_text_atomic
 
 
 def test_folders_are_made_and_nothing_else_is_left(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from parity.interrupts import held_back
+from parity.support.interrupts import held_back
 from tests.root import ROOT
 
 

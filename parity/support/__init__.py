@@ -1,0 +1,1 @@
+"""Helps with files, interrupts and progress; knows nothing of scenarios."""
