@@ -28,7 +28,7 @@ from parity.observation.model import Observation
 from parity.plugin import Controller
 from parity.recorder.missing import record_missing
 from parity.support.progress import progress
-from parity.targets import Arm
+from parity.targets.arms import Arm
 
 INI = Path(__file__).with_name("matrix.ini")
 

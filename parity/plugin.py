@@ -18,7 +18,6 @@ from typing import Any
 
 import pytest
 
-from parity import stack, targets
 from parity.catalogue import loading
 from parity.catalogue.scenario import TIERS, Scenario, Tier
 from parity.judging.ledger import BUILT_IN, Ledger, LedgerError
@@ -26,6 +25,8 @@ from parity.judging.verdict import Cell, Verdict, judge
 from parity.observation.file import dumps, loads
 from parity.observation.model import Observation
 from parity.recording.file import RecordingError
+from parity.targets import stack, target
+from parity.targets.arms import ARMS, Arm
 
 pytest_plugins = ("parity.kit.fixtures",)
 
@@ -35,7 +36,7 @@ CELL_DEADLINE = 120.0
 """Seconds for one cell. None needs a tenth of it; what hangs is named instead of holding up the run."""
 # By its own name, since a file that is given from outside of the root folder has none in a node id. The dot
 # keeps Python's tests out.
-_CELL = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+(\[[^\[\]]+\])?@(" + "|".join(targets.ARMS) + ")")
+_CELL = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+(\[[^\[\]]+\])?@(" + "|".join(ARMS) + ")")
 
 
 def node_name(cell: Cell) -> str:
@@ -55,7 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--parity-target",
         action="append",
-        choices=targets.ARMS,
+        choices=ARMS,
         metavar="ARM",
         help="play on this arm only (repeatable; default: both)",
     )
@@ -66,13 +67,13 @@ def pytest_configure(config: pytest.Config) -> None:
     tier: Tier | None = config.getoption("parity_tier")
     if tier is None:
         return
-    arms = tuple(config.getoption("parity_target") or targets.ARMS)
+    chosen = tuple(config.getoption("parity_target") or ARMS)
     if hasattr(config, "workerinput"):
         text = config.workerinput.get(STACK)
         live = stack.Stack.load(text) if text else None
-        config.pluginmanager.register(Player(tier, arms, live), "parity-player")
+        config.pluginmanager.register(Player(tier, chosen, live), "parity-player")
         return
-    config.pluginmanager.register(Player(tier, arms), "parity-player")
+    config.pluginmanager.register(Player(tier, chosen), "parity-player")
     if not config.pluginmanager.has_plugin("parity-controller"):
         config.pluginmanager.register(Controller(), "parity-controller")
 
@@ -89,14 +90,14 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 class Player:
     """Which cells there are, and what plays them."""
 
-    def __init__(self, tier: Tier, arms: Iterable[targets.Arm], live: stack.Stack | None = None) -> None:
+    def __init__(self, tier: Tier, chosen: Iterable[Arm], live: stack.Stack | None = None) -> None:
         self.tier = tier
-        self.arms = tuple(arms)
+        self.arms = tuple(chosen)
         self.live = live
 
-    def target(self, arm: targets.Arm) -> targets.Target:
+    def target(self, arm: Arm) -> target.Target:
         if self.tier == "mocked":
-            return targets.MockedTarget(arm)
+            return target.MockedTarget(arm)
         assert self.live is not None, "the controller starts the live stack before any cell is played"
         return self.live.target(arm)
 
@@ -125,7 +126,7 @@ class ScenarioFile(pytest.File):
 class ScenarioItem(pytest.Item):
     """One cell. It passes when the scenario could be played; what was seen is judged by the controller."""
 
-    def __init__(self, *, scenario: Scenario, arm: targets.Arm, player: Player, **kwargs: Any) -> None:
+    def __init__(self, *, scenario: Scenario, arm: Arm, player: Player, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scenario = scenario
         self.arm = arm

@@ -1,6 +1,7 @@
 """Deliberately wrong proxies: each stands in front of a right one and makes one mistake.
 
-They prove that the matrix can fail, and where. `parity.targets.MockedTarget(arm, wrap=…)` takes a class as it is.
+They prove that the matrix can fail, and where. `parity.targets.target.MockedTarget(arm, wrap=…)` takes a
+class as it is.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
-from parity.targets import MOCKED_KEY
+from parity.targets.deployments import MOCKED_KEY
 from tests.miniature import SWALLOWED, Json, Miniature, dumped, replayed, whole
 
 

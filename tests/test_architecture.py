@@ -91,7 +91,7 @@ def test_the_proxies_do_not_know_the_harness() -> None:
 
 
 def test_the_harness_knows_the_proxies_in_one_place() -> None:
-    """parity imports proxies in targets.py alone, but for the leaf utilities and the one table of routes."""
+    """parity imports proxies in targets/arms.py alone, but for the leaf utilities and the one table of routes."""
     users = {
         name
         for name in SOURCES
@@ -99,7 +99,7 @@ def test_the_harness_knows_the_proxies_in_one_place() -> None:
         for module in arrows(name) - LEAVES
         if inside(module, "proxies")
     }
-    assert users == {"parity.functions", "parity.targets"}
+    assert users == {"parity.targets.arms"}
 
 
 def test_leaves_are_leaves() -> None:

@@ -14,7 +14,8 @@ from parity.catalogue.loading import Catalogue
 from parity.judging.ledger import BUILT_IN, Ledger
 from parity.judging.verdict import Verdict, judge
 from parity.observation.model import Observation
-from parity.targets import ARMS, Arm, MockedTarget
+from parity.targets.arms import ARMS, Arm
+from parity.targets.target import MockedTarget
 from tests import miniatures
 from tests.miniature import Miniature
 
@@ -113,8 +114,8 @@ def _quick() -> Iterator[None]:
     context = _tls()
     with (
         patch("ssl.create_default_context", lambda *_, **__: context),
-        patch("parity.asgi.DISCONNECT_DEADLINE", 0.5),
-        patch("parity.lockstep.PATIENCE", 0.2),
+        patch("parity.targets.asgi.DISCONNECT_DEADLINE", 0.5),
+        patch("parity.targets.lockstep.PATIENCE", 0.2),
     ):
         yield
 

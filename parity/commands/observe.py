@@ -27,7 +27,8 @@ from parity.commands.options import (
 from parity.observation.file import ObservationFile, versions
 from parity.observation.model import Header, Observation
 from parity.support.progress import progress
-from parity.targets import Arm, UrlTarget, host_of
+from parity.targets.arms import Arm
+from parity.targets.target import UrlTarget, host_of
 from proxies.redact import redact_text
 
 

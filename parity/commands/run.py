@@ -22,7 +22,7 @@ from parity.matrix import play
 from parity.observation.file import ObservationFile
 from parity.observation.model import Header, Observation
 from parity.support.files import check_writable
-from parity.targets import ARMS
+from parity.targets.arms import ARMS
 
 
 @click.command()

@@ -25,7 +25,8 @@ from parity.judging.verdict import Cell, judge
 from parity.observation.file import observation_schema
 from parity.recorder.missing import record_missing
 from parity.report import side_by_side
-from parity.targets import ARMS, MockedTarget
+from parity.targets.arms import ARMS
+from parity.targets.target import MockedTarget
 
 
 @click.command("list")

@@ -9,8 +9,6 @@ from unittest.mock import DEFAULT, AsyncMock, MagicMock
 
 import httpx
 
-from parity import targets
-from parity.doubles import LIVENESS
 from parity.kit import checks, templates
 from parity.kit.answering import Answering
 from parity.kit.answers import Completion, Refusal
@@ -19,6 +17,8 @@ from parity.kit.responses import Content, MockHTTPResponse, http_answer
 from parity.kit.stubs import Asked, Said, Stubs, When, endpoint
 from parity.observation.model import UpstreamCall
 from parity.recording import calls
+from parity.targets import arms, deployments
+from parity.targets.doubles import LIVENESS
 
 GENUINE = httpx.AsyncClient
 
@@ -40,7 +40,7 @@ class MockAsyncClient(GENUINE, Answering):
         aclose: AsyncMock
 
     def __init__(self, notebook: Notebook, name: str = "mock_httpx_client") -> None:
-        super().__init__(transport=_ToStubs(self), base_url=targets.LITELLM_URL, trust_env=False)
+        super().__init__(transport=_ToStubs(self), base_url=deployments.LITELLM_URL, trust_env=False)
         self.stubs = Stubs(notebook, name)
         self.calls: list[UpstreamCall] = []
         self._plug("request", AsyncMock(name=f"{name}.request"), GENUINE.request)
@@ -91,7 +91,7 @@ class MockAsyncClient(GENUINE, Answering):
     async def answer_to(self, request: httpx.Request) -> httpx.Response:
         """What its transport does with a request."""
         await request.aread()
-        by_litellm = request.url.host == httpx.URL(targets.LITELLM_URL).host
+        by_litellm = request.url.host == httpx.URL(deployments.LITELLM_URL).host
         asked = Asked.of_request(request, streaming=_read_as_stream.get(), by_litellm=by_litellm)
         self.calls.append(calls.from_http(request))
         stub = self.stubs.find(asked)
@@ -120,7 +120,7 @@ class MockAsyncClient(GENUINE, Answering):
             case "health/readiness":
                 return MockHTTPResponse(200, {"status": "ready"})
             case "memory-routing/info":
-                return MockHTTPResponse(200, targets.routing_info(asked.headers, {}))
+                return MockHTTPResponse(200, arms.routing_info(asked.headers, {}))
         if asked.path == LIVENESS:
             return httpx.Response(200, json="I'm alive!")
         raise self.stubs.notebook.mistake(_nothing(self.stubs.name, asked))

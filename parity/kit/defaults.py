@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from parity.kit.memory_api import MEMORY_KEY, MEMORY_URL
-from parity.targets import MOCKED_KEY, PROVIDER_KEY, PROVIDER_URL
+from parity.targets.deployments import MOCKED_KEY, PROVIDER_KEY, PROVIDER_URL
 
 DIRECT_MODEL = "gpt-4o"
 

@@ -18,7 +18,6 @@ from unittest.mock import patch
 
 import pytest
 
-from parity import targets
 from parity.kit import client as clients
 from parity.kit.client import MockAsyncClient
 from parity.kit.defaults import default_config
@@ -29,7 +28,8 @@ from parity.kit.memory_api import MockSupermemoryAPI
 from parity.kit.mistakes import Notebook
 from parity.kit.proxy_client import ProxyClient
 from parity.kit.target import KitTarget
-from parity.targets import ARMS, LITELLM_URL, Arm
+from parity.targets.arms import ARMS, Arm, create_app
+from parity.targets.deployments import LITELLM_URL
 
 NO_LITELLM = "the sdk proxy needs litellm: pip install 'proxy-parity[sdk]'"
 
@@ -118,7 +118,7 @@ def make_proxy_client(
                 config[name] = {**config[name], **section} if both else section
             parity_kit.model_list += config.get("model_list", [])
             key = config.get("general_settings", {}).get("master_key", "")
-            app = targets.create_app(arm, config, litellm_url=LITELLM_URL)
+            app = create_app(arm, config, litellm_url=LITELLM_URL)
             client = ProxyClient(arm, app, key, parity_kit.guard, parity_kit.notebook)
             return running.enter_context(client)
 

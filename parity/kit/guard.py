@@ -19,15 +19,15 @@ from unittest.mock import NonCallableMock, patch
 
 import httpx
 
-from parity import targets
-from parity.functions import SDK_FUNCTIONS
 from parity.kit import checks
 from parity.kit.client import GENUINE
 from parity.kit.foreign import ForeignSession
 from parity.kit.mistakes import Notebook
 from parity.kit.stubs import Asked
+from parity.targets import arms, deployments
+from parity.targets.arms import SDK_FUNCTIONS
 
-MANAGERS = targets.session_managers()
+MANAGERS = arms.session_managers()
 _GET_SESSION = {name: manager.get_session for name, manager in MANAGERS.items()}  # type: ignore[attr-defined]
 BY_KIT = "by_parity_kit"
 """What marks a `get_session` of the kit's own."""
@@ -174,7 +174,7 @@ class _NoNetwork(httpx.AsyncBaseTransport):
 
 def _nobody(request: httpx.Request) -> str:
     asked = f"{request.method} {request.url}"
-    if request.url.host == httpx.URL(targets.LITELLM_URL).host:
+    if request.url.host == httpx.URL(deployments.LITELLM_URL).host:
         text = (
             f"Nothing stands in for the LiteLLM process, so {asked} would go out to a network. Add the fixture "
             "mock_httpx_client to the test, or write patch('httpx.AsyncClient', return_value=…)."

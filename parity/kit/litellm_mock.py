@@ -9,7 +9,6 @@ from unittest.mock import DEFAULT, AsyncMock, MagicMock, patch
 
 import httpx
 
-from parity.functions import SDK_FUNCTIONS
 from parity.kit import templates
 from parity.kit.answering import Answering
 from parity.kit.answers import Completion, Refusal
@@ -19,6 +18,7 @@ from parity.kit.samples import Route
 from parity.kit.stubs import Asked, Stubs, seen_headers
 from parity.observation.model import UpstreamCall
 from parity.recording import calls
+from parity.targets.arms import SDK_FUNCTIONS
 
 _UNSET = object()
 

@@ -6,7 +6,7 @@ from parity.kit.answering import Answering
 from parity.kit.client import MockAsyncClient
 from parity.kit.litellm_mock import MockCompletion
 from parity.kit.proxy_client import ProxyClient
-from parity.targets import Arm
+from parity.targets.arms import Arm
 
 
 class KitTarget(Answering):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from parity import targets
 from parity.kit import responses
 from parity.kit.answers import Completion, FinishReason, Refusal, ToolCall, stream, whole
 from parity.kit.samples import ErrorKind, Route
+from parity.targets import arms
 
 MODEL = "gpt-4o-mini"
 MESSAGES_MODEL = "claude-sonnet-4-5"
@@ -84,7 +84,7 @@ def mock_error_response(
 
 def mock_models_list(models: Sequence[str] = (MODEL,)) -> dict[str, Any]:
     """The body of `GET /v1/models` at either proxy; a LiteLLM process adds limits and modes that it knows."""
-    return targets.models_list(models)
+    return arms.models_list(models)
 
 
 def mock_routing_info(
@@ -102,7 +102,7 @@ def mock_routing_info(
         mappings.get("custom_header", "x-memory-user-id"): user_id,
         "user-agent": user_agent,
     }
-    return targets.routing_info({k: v for k, v in headers.items() if v is not None}, mappings)
+    return arms.routing_info({k: v for k, v in headers.items() if v is not None}, mappings)
 
 
 def _content(content: str | None, tool_calls: Sequence[ToolCall]) -> str | None:

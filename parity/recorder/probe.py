@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 
 from parity.catalogue.scenario import ClientRequest, Scenario
-from parity.functions import SDK_FUNCTIONS
 from parity.observation.model import UpstreamCall
 from parity.recorder.recorder import Recorder, Tap, TappedProcess, TappedSdk
 from parity.recording.file import ProcessAnswer, SdkAnswer
 from parity.recording.litellm_import import litellm
-from parity.targets import litellm_params
+from parity.targets.arms import SDK_FUNCTIONS
+from parity.targets.deployments import litellm_params
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,6 @@ import httpx
 
 from parity.catalogue.loading import fingerprint
 from parity.catalogue.scenario import Scenario
-from parity.client import Credentials, play
-from parity.doubles import httpx_on
-from parity.functions import SDK_FUNCTIONS
 from parity.observation.model import UpstreamCall
 from parity.provider.control import ProviderControl
 from parity.provider.memory import is_memory
@@ -36,20 +33,11 @@ from parity.provider.server import refused_url, serve_in_thread
 from parity.recording import calls, sdk_objects
 from parity.recording.file import ProcessAnswer, ProcessCall, Recording, RecordingError, SdkAnswer, SdkCall
 from parity.recording.litellm_import import litellm  # noqa: F401  # quietly, before anything asks for its functions
-from parity.targets import (
-    ARMS,
-    CALL_DEADLINE,
-    MOCKED_KEY,
-    PROVIDER_URL,
-    QUICK_RETRIES,
-    REFUSED_URL,
-    Arm,
-    client_of,
-    config_document,
-    create_app,
-    litellm_process,
-    without_noise,
-)
+from parity.targets.arms import ARMS, SDK_FUNCTIONS, Arm, create_app, litellm_process
+from parity.targets.client import Credentials, play
+from parity.targets.deployments import MOCKED_KEY, PROVIDER_URL, QUICK_RETRIES, REFUSED_URL, config_document
+from parity.targets.doubles import httpx_on
+from parity.targets.target import CALL_DEADLINE, client_of, without_noise
 from proxies.redact import MASK, redact_headers
 
 VOLATILE = re.compile(r"^(date|vary|x-litellm-(call-id|model-id|version|.*-(ms|spend|cost)))$")

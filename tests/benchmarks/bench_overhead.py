@@ -25,8 +25,8 @@ from typing import Any
 
 import httpx
 
-from parity.stack import START_DEADLINE, ProxyProcess
-from parity.targets import ARMS
+from parity.targets.arms import ARMS
+from parity.targets.stack import START_DEADLINE, ProxyProcess
 from tests.live.far_end import FarEnd
 
 KEY = "sk-of-the-benchmark-0123456789abcdef"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from parity import stack
 from parity.catalogue import loading
 from parity.catalogue.loading import Catalogue
-from parity.stack import Stack
-from parity.targets import ARMS, Arm
+from parity.targets import stack
+from parity.targets.arms import ARMS, Arm
+from parity.targets.stack import Stack
 from tests.live.far_end import FarEnd
 
 SERVED = (

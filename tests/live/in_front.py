@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
-from parity.stack import START_DEADLINE, ProxyProcess
-from parity.targets import Arm
+from parity.targets.arms import Arm
+from parity.targets.stack import START_DEADLINE, ProxyProcess
 from tests.live.far_end import STUCK, FarEnd
 
 KEY = "sk-of-the-tests-0123456789abcdef"

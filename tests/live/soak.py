@@ -26,7 +26,7 @@ from pathlib import Path
 
 import httpx
 
-from parity.targets import ARMS, Arm
+from parity.targets.arms import ARMS, Arm
 from tests.live.far_end import FarEnd
 from tests.live.in_front import client, config, looked_up_at, question, serving
 from tests.live.measures import family, resident, sockets, until

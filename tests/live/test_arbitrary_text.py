@@ -18,8 +18,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from parity.stack import START_DEADLINE, ProxyProcess
-from parity.targets import ARMS
+from parity.targets.arms import ARMS
+from parity.targets.stack import START_DEADLINE, ProxyProcess
 from proxies.redact import redact_text
 
 pytestmark = pytest.mark.timeout(600)  # a failing example is made smaller, which takes its time

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from parity.provider.control import ProviderControl
-from parity.stack import Stack
-from parity.targets import Arm
+from parity.targets.arms import Arm
+from parity.targets.stack import Stack
 
 QUICKLY = 2.0
 """Seconds. A second is promised; the rest is for the machine that the test runs on."""

@@ -12,8 +12,9 @@ import httpx
 from parity.catalogue.loading import Catalogue
 from parity.provider.control import ProviderControl
 from parity.provider.server import serve_in_thread
-from parity.stack import ProxyProcess
-from parity.targets import Arm, config_document
+from parity.targets.arms import Arm
+from parity.targets.deployments import config_document
+from parity.targets.stack import ProxyProcess
 
 KEY = "sk-test-of-embedded-memory-0123456789"
 PLAIN, STREAMED = "chat.plain", "streaming.plain"

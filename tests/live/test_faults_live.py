@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from parity.targets import Arm
+from parity.targets.arms import Arm
 from tests.live.far_end import FarEnd
 from tests.live.in_front import KEY, client, config, question, serving
 from tests.live.measures import AVAILABLE, family, resident, until

@@ -15,8 +15,8 @@ import httpx
 import openai
 import pytest
 
-from parity.stack import Stack
-from parity.targets import Arm
+from parity.targets.arms import Arm
+from parity.targets.stack import Stack
 from proxies.interceptor.project import default_user_id
 
 QUESTION = "Hello?"

@@ -14,8 +14,8 @@ from parity.catalogue import loading
 from parity.catalogue.loading import Catalogue
 from parity.provider.control import ProviderControl
 from parity.provider.server import base_url, serve_in_thread
-from parity.stack import START_DEADLINE, ProxyProcess
-from parity.targets import Arm
+from parity.targets.arms import Arm
+from parity.targets.stack import START_DEADLINE, ProxyProcess
 
 MASTER = ("sk-of-the-tests-master-key-of-january", "sk-of-the-tests-master-key-of-february")
 PROVIDER = ("the-providers-key-of-january", "the-providers-key-of-february")

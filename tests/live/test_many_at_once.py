@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from parity.stack import ProxyProcess
-from parity.targets import Arm
+from parity.targets.arms import Arm
+from parity.targets.stack import ProxyProcess
 from tests.live.far_end import FarEnd
 from tests.live.in_front import client, config, looked_up_at, question, serving
 from tests.live.measures import AVAILABLE, family, resident, sockets, until

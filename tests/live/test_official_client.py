@@ -10,8 +10,8 @@ import pytest
 
 from parity.catalogue.loading import Catalogue
 from parity.provider.control import ProviderControl
-from parity.stack import Stack
-from parity.targets import Arm
+from parity.targets.arms import Arm
+from parity.targets.stack import Stack
 
 QUESTION: Any = [{"role": "user", "content": "Hello?"}]
 TOOL: Any = {

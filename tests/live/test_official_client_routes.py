@@ -9,8 +9,8 @@ import pytest
 
 from parity.catalogue.loading import Catalogue
 from parity.provider.control import ProviderControl
-from parity.stack import Stack
-from parity.targets import Arm
+from parity.targets.arms import Arm
+from parity.targets.stack import Stack
 
 PROVIDERS_ID = "resp_67ccd2bed1ec8190b14f964abc0542670bb6a6b452d3795b"
 

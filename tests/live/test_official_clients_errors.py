@@ -17,12 +17,13 @@ import httpx
 import openai
 import pytest
 
-from parity import stack
 from parity.catalogue import loading
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Scenario
-from parity.stack import Stack
-from parity.targets import ARMS, PROVIDER_KEY, Arm
+from parity.targets import stack
+from parity.targets.arms import ARMS, Arm
+from parity.targets.deployments import PROVIDER_KEY
+from parity.targets.stack import Stack
 
 Vendor = Literal["openai", "anthropic", "groq"]
 VENDORS: tuple[Vendor, ...] = ("openai", "anthropic", "groq")

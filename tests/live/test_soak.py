@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity.targets import Arm
+from parity.targets.arms import Arm
 from tests.live.measures import AVAILABLE
 from tests.live.soak import soak
 

@@ -9,10 +9,10 @@ from os import getpid
 import httpx
 import pytest
 
-from parity import stack
 from parity.catalogue.loading import Catalogue
-from parity.stack import Stack, StackError
-from parity.targets import ARMS, Arm
+from parity.targets import stack
+from parity.targets.arms import ARMS, Arm
+from parity.targets.stack import Stack, StackError
 
 STOP_DEADLINE = 20.0
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from parity.stack import START_DEADLINE
+from parity.targets.stack import START_DEADLINE
 from tests.live.far_end import FarEnd
 from tests.live.in_front import client, config, question, written
 from tests.live.measures import AVAILABLE, family, until

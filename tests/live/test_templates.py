@@ -13,7 +13,6 @@ import httpx
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from parity import doubles, targets
 from parity.catalogue.scenario import Scenario
 from parity.judging.normalise import mask_json
 from parity.kit import (
@@ -32,6 +31,9 @@ from parity.kit.answers import Completion
 from parity.kit.answers import stream as streamed
 from parity.kit.samples import Route
 from parity.provider.server import refused_url, serve_in_thread
+from parity.targets import doubles
+from parity.targets.arms import litellm_process
+from parity.targets.deployments import config_document
 
 TEXT = 'Grüße aus Malmö, "zitiert" 🎈'
 WORDS = ["Grüße", " aus", " Malmö"]
@@ -182,16 +184,16 @@ def real() -> Iterator[Real]:
     with ExitStack() as closing:
         provider = closing.enter_context(serve_in_thread(SERVED.values()))
         refused = closing.enter_context(refused_url())
-        document = targets.config_document(
+        document = config_document(
             SERVED.values(), "binary", provider_url=provider.url, refused_url=refused, master_key="sk-unused"
         )
-        process = targets.litellm_process(document)
+        process = litellm_process(document)
         portal = closing.enter_context(
             start_blocking_portal()
         )  # a loop that goes on reading what LiteLLM says
         closing.callback(portal.call, process.stop)
         portal.call(process.start)
-        sdk = targets.config_document(SERVED.values(), "sdk", provider_url=provider.url, refused_url=refused)
+        sdk = config_document(SERVED.values(), "sdk", provider_url=provider.url, refused_url=refused)
         params = {scenario.alias: scenario.id for scenario in SERVED.values()}
         deployments = {params[d["model_name"]]: d["litellm_params"] for d in sdk["model_list"]}
         yield Real(process.url, process.key, deployments)

@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from parity.targets import Arm
+from parity.targets.arms import Arm
 from tests.live.far_end import FarEnd
 from tests.live.in_front import client, config, looked_up_at, question, serving
 

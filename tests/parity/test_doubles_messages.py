@@ -9,12 +9,12 @@ import pytest
 
 pytest.importorskip("litellm")
 
-from parity.doubles import Seen, mocked_sdk
 from parity.observation.model import UpstreamCall
 from parity.recording import calls
 from parity.recording.file import Recording, SdkAnswer, SdkCall
 from parity.recording.litellm_import import litellm
 from parity.recording.sdk_objects import dump_exception
+from parity.targets.doubles import Seen, mocked_sdk
 from tests.parity.litellm_calls import DEPLOYMENT, MESSAGES
 
 ARGUMENTS: dict[str, Any] = {**DEPLOYMENT, "messages": MESSAGES, "max_tokens": 9}

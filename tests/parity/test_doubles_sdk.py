@@ -11,13 +11,13 @@ import pytest
 
 pytest.importorskip("litellm")
 
-from parity import lockstep
-from parity.doubles import Seen, mocked_sdk
 from parity.observation.model import UpstreamCall
 from parity.recording import calls
 from parity.recording.file import Recording, SdkAnswer, SdkCall
 from parity.recording.litellm_import import litellm
 from parity.recording.sdk_objects import dump_exception, dump_headers, dump_value
+from parity.targets import lockstep
+from parity.targets.doubles import Seen, mocked_sdk
 from tests.parity.litellm_calls import CHUNKS, COMPLETION, DEPLOYMENT, MESSAGES, ask, events, failure
 
 ARGUMENTS: dict[str, Any] = {**DEPLOYMENT, "messages": MESSAGES}

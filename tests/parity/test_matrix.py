@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from parity import matrix, targets
+from parity import matrix
 from parity.catalogue.loading import fingerprint, read_file
 from parity.catalogue.scenario import Scenario
 from parity.judging.ledger import LedgerError
@@ -17,6 +17,8 @@ from parity.judging.verdict import Cell
 from parity.matrix import MatrixError, Run
 from parity.observation.model import Observation
 from parity.recording import file as recordings
+from parity.targets import target
+from parity.targets.arms import Arm
 from tests.parity.builders import observation
 from tests.root import ROOT
 
@@ -44,7 +46,7 @@ class Folder:
             made = recordings.Recording(scenario=scenario.id, fingerprint=fingerprint(scenario), litellm="0")
             recordings.write(made, recordings.cache_path(scenario))
 
-    def run(self, arms: Sequence[targets.Arm] = ("binary",), **options: Any) -> Run:
+    def run(self, arms: Sequence[Arm] = ("binary",), **options: Any) -> Run:
         return matrix.run([self.path], self.ledger, "mocked", arms, **options)
 
 
@@ -68,7 +70,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
                 raise LookupError("a bug in the harness")
             return observation(scenario.id, self.arm)
 
-    monkeypatch.setattr(targets, "MockedTarget", Fake)
+    monkeypatch.setattr(target, "MockedTarget", Fake)
 
 
 def test_a_run_plays_every_cell(folder: Folder) -> None:

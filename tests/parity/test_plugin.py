@@ -16,9 +16,10 @@ pytest_plugins = ["pytester"]
 FAKE = """
 import asyncio
 import os
-from parity import plugin, targets
-from parity.observation import Exchange, Observation, Response
-from parity.recording import RecordingError
+from parity import plugin
+from parity.targets import target
+from parity.observation.model import Exchange, Observation, Response
+from parity.recording.file import RecordingError
 
 
 class Fake:
@@ -42,7 +43,7 @@ class Fake:
         return Observation(scenario=scenario.id, target=self.name, tier="mocked", exchanges=[exchange])
 
 
-targets.MockedTarget = Fake
+target.MockedTarget = Fake
 plugin.CELL_DEADLINE = float(os.environ["CELL_DEADLINE"])
 """
 

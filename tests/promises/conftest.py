@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity.targets import ARMS, Arm
+from parity.targets.arms import ARMS, Arm
 
 
 @pytest.fixture(params=ARMS)

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from parity.targets import Arm
+from parity.targets.arms import Arm
 from tests.promises.upstream import Upstream, ask, completion, proxy, said
 
 

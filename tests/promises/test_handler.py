@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from parity.targets import Arm
+from parity.targets.arms import Arm
 from tests.promises.upstream import KEY, MODEL, Upstream, ask, completion, config, proxy, question, said
 
 LISTED = {

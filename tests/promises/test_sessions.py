@@ -9,7 +9,8 @@ from unittest.mock import patch
 import httpx
 import pytest
 
-from parity.targets import LITELLM_URL, Arm
+from parity.targets.arms import Arm
+from parity.targets.deployments import LITELLM_URL
 from proxies import sessions
 from tests.promises.upstream import Upstream, ask, completion, proxy, said
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from parity.targets import Arm
+from parity.targets.arms import Arm
 from tests.promises.upstream import Upstream, chunk, proxy, question
 
 WORDS = ("One", " two", " three.")

@@ -13,8 +13,10 @@ from typing import Any
 
 import httpx
 
-from parity.doubles import LIVENESS, httpx_on
-from parity.targets import LITELLM_URL, Arm, client_of, create_app
+from parity.targets.arms import Arm, create_app
+from parity.targets.deployments import LITELLM_URL
+from parity.targets.doubles import LIVENESS, httpx_on
+from parity.targets.target import client_of
 
 KEY = "sk-of-the-promises-0123456789abcdef"
 LITELLM_KEY = "sk-of-the-litellm-process-0123456789"

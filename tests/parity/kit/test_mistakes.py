@@ -268,7 +268,8 @@ def test_it(test_client):
     ),
     "another_client": (
         """
-from parity.targets import LITELLM_URL, create_app
+from parity.targets.arms import create_app
+from parity.targets.deployments import LITELLM_URL
 from parity.kit.defaults import default_config
 from starlette.testclient import TestClient
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.routing import Match
 
-from parity.asgi import StreamingASGITransport
+from parity.targets.asgi import StreamingASGITransport
 from proxies import binary
 from proxies.front import data
 from proxies.front.app import build_app

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from parity import lockstep
-from parity.lockstep import Lockstep
+from parity.targets import lockstep
+from parity.targets.lockstep import Lockstep
 
 
 async def test_a_reader_that_keeps_up_holds_nothing_back() -> None:

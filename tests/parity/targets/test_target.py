@@ -12,7 +12,8 @@ from parity.catalogue.scenario import Scenario
 from parity.provider.control import ProviderControl, base_url
 from parity.provider.server import StubProvider
 from parity.recording.file import RecordingError
-from parity.targets import PROVIDER_KEY, MockedTarget, UrlTarget, config_document, litellm_params
+from parity.targets.deployments import PROVIDER_KEY, config_document, litellm_params
+from parity.targets.target import MockedTarget, UrlTarget
 from tests.parity.builders import scenario as built
 
 ANSWER = {"id": "chatcmpl-1", "object": "chat.completion", "model": "theirs", "choices": []}

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from parity.catalogue.scenario import ClientRequest, Scenario
-from parity.client import Credentials, build_request, play
 from parity.observation.model import Exchange, Frame
 from parity.provider.server import ProviderControl, ProviderState, StubProvider, base_url, refused_url
+from parity.targets.client import Credentials, build_request, play
 
 TARGET = "url"
 ID = "client.test"

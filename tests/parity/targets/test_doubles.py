@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from parity import doubles, lockstep
-from parity.doubles import Seen, httpx_on, mocked_binary
 from parity.observation.model import UpstreamCall
 from parity.recording.file import ProcessAnswer, ProcessCall, Recording
+from parity.targets import doubles, lockstep
+from parity.targets.doubles import Seen, httpx_on, mocked_binary
 
 URL = "http://litellm.invalid/v1/chat/completions"
 FRAMES = ["data: 1\n\n", "data: 2\n\n", "data: [DONE]\n\n"]

@@ -26,7 +26,9 @@ from tempfile import TemporaryDirectory
 
 from parity.catalogue.scenario import Scenario
 from parity.provider.server import refused_url, serve_in_thread
-from parity.targets import QUICK_RETRIES, Arm, LiveTarget, config_document
+from parity.targets.arms import Arm
+from parity.targets.deployments import QUICK_RETRIES, config_document
+from parity.targets.target import LiveTarget
 from proxies.redact import redact_text
 
 START_DEADLINE = 120.0

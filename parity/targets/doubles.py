@@ -18,12 +18,12 @@ from unittest.mock import patch
 import httpx
 
 from parity.catalogue.scenario import ProviderReply
-from parity.functions import SDK_FUNCTIONS
-from parity.lockstep import Lockstep
 from parity.observation.model import UpstreamCall
 from parity.provider.memory import ReplayedMemory, leaks
 from parity.recording import calls
 from parity.recording.file import ProcessAnswer, ProcessCall, Recording, SdkAnswer, SdkCall
+from parity.targets.arms import SDK_FUNCTIONS
+from parity.targets.lockstep import Lockstep
 
 Recorded = TypeVar("Recorded", ProcessCall, SdkCall)
 Frame = TypeVar("Frame")

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from parity import asgi
-from parity.asgi import AppFailure, StreamingASGITransport
+from parity.targets import asgi
+from parity.targets.asgi import AppFailure, StreamingASGITransport
 
 URL = "http://app.invalid/a%20path?q=1&q=2"
 

@@ -1,4 +1,4 @@
-"""Targets: what can play a scenario. The only place that knows our proxies, by `create_app` and their config.
+"""Holds the targets: whatever can play a scenario.
 
 MockedTarget   an arm in this process, its backend replaced by a double
 LiveTarget     an arm as a process of its own, real LiteLLM behind it, the stub provider at the far end
@@ -8,41 +8,26 @@ UrlTarget      any OpenAI-compatible base URL: only what the client sees can be 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from asgi_lifespan import LifespanManager
 from httpx import AsyncClient  # bound here, so that the doubles' patch of httpx leaves the harness alone
 from starlette.types import ASGIApp
 
-from parity.asgi import StreamingASGITransport
 from parity.catalogue.scenario import Scenario, Tier
-from parity.client import Credentials, play
-from parity.doubles import Seen, mocked_binary, mocked_sdk
 from parity.observation.model import Exchange, Observation, UpstreamCall
 from parity.provider import memory as memories
-from parity.provider.control import ProviderControl, base_url
+from parity.provider.control import ProviderControl
 from parity.recording import file as recordings
-from proxies import sessions
-from proxies.config import ProxyConfig, UserIdMappings
-from proxies.front.models import listed
-from proxies.memory.routing import route
+from parity.targets.arms import Arm, create_app
+from parity.targets.asgi import StreamingASGITransport
+from parity.targets.client import Credentials, play
+from parity.targets.deployments import MOCKED_KEY, config_document
+from parity.targets.doubles import Seen, mocked_binary, mocked_sdk
 from proxies.redact import redact_headers, redact_json
-
-if TYPE_CHECKING:
-    from proxies.litellm_process import LiteLLMProcess
-
-Arm = Literal["binary", "sdk"]
-ARMS: tuple[Arm, ...] = ("binary", "sdk")
-
-MOCKED_KEY = "sk-parity-mocked-0123456789abcdef"
-"""The master key of the mocked tier: no secret, since nothing listens."""
-PROVIDER_KEY = "stub-provider-key"
-PROVIDER_URL = "http://provider.invalid"
-REFUSED_URL = "http://refused.invalid"
-LITELLM_URL = "http://litellm.invalid"
 
 CANCEL_DEADLINE = 5.0
 CALL_DEADLINE = 10.0
@@ -73,122 +58,6 @@ class Target(Protocol):
     def tier(self) -> Tier: ...
 
     async def observe(self, scenario: Scenario) -> Observation: ...
-
-
-QUICK_RETRIES = {"INITIAL_RETRY_DELAY": "0.05", "JITTER": "0.05"}
-"""LiteLLM's own variables: seconds before a retry of which the provider says nothing (0.5, plus up to 0.75)."""
-
-
-def litellm_params(
-    scenario: Scenario, arm: str, provider_url: str, refused_url: str, fallback: str | None = None
-) -> dict[str, Any]:
-    """The deployment behind a scenario's alias, as LiteLLM's config has it; or the one that stands in."""
-    deployment = scenario.deployment
-    base = refused_url if deployment.refused else base_url(provider_url, arm, scenario.id)
-    return {
-        "model": f"{deployment.provider}/{fallback or deployment.model}",
-        "api_key": PROVIDER_KEY,
-        "api_base": base if deployment.provider == "anthropic" else f"{base}/v1",
-        **({} if fallback else deployment.params),
-    }
-
-
-def deployments(scenario: Scenario, arm: str, provider_url: str, refused_url: str) -> list[dict[str, Any]]:
-    """The scenario's part of `model_list`: its group, then those that stand in for it."""
-    info = model_info(scenario, arm, provider_url, refused_url)
-    params = litellm_params(scenario, arm, provider_url, refused_url)
-    # LiteLLM takes two deployments without ids for one if they are equal.
-    ids = [{"id": f"{scenario.alias} {n}"} for n in range(scenario.deployment.group)]
-    group = [
-        {
-            "model_name": scenario.alias,
-            "litellm_params": params,
-            "model_info": {**info, **(own if ids[1:] else {})},
-        }
-        for own in ids
-    ]
-    return group + [
-        {
-            "model_name": name,
-            "litellm_params": litellm_params(scenario, arm, provider_url, refused_url, fallback),
-            "model_info": info,
-        }
-        for name, fallback in zip(fallback_aliases(scenario), scenario.deployment.fallbacks, strict=True)
-    ]
-
-
-def fallback_aliases(scenario: Scenario) -> list[str]:
-    """The names of the groups that stand in for a scenario's."""
-    return [f"{scenario.alias}, instead: {model}" for model in scenario.deployment.fallbacks]
-
-
-def model_info(scenario: Scenario, arm: str, provider_url: str, refused_url: str) -> dict[str, Any]:
-    """What our proxies, and they alone, read of the deployment."""
-    info: dict[str, Any] = {"supermemory": scenario.deployment.supermemory}
-    store_url = refused_url if scenario.deployment.memory_refused else provider_url
-    if memory := memories.settings(scenario, base_url(store_url, arm, scenario.id)):
-        info["context_retrieval"] = memory
-    return info
-
-
-def config_document(
-    scenarios: Iterable[Scenario],
-    arm: str,
-    *,
-    master_key: str = MOCKED_KEY,
-    provider_url: str = PROVIDER_URL,
-    refused_url: str = REFUSED_URL,
-) -> dict[str, Any]:
-    """A config.yaml that serves every scenario's alias; the same for both arms but for the provider's address."""
-    served = list(scenarios)
-    fallbacks = [{s.alias: fallback_aliases(s)} for s in served if s.deployment.fallbacks]
-    return {
-        "model_list": [
-            entry for scenario in served for entry in deployments(scenario, arm, provider_url, refused_url)
-        ],
-        "general_settings": {"master_key": master_key, "max_request_size_mb": 1},
-        "router_settings": {"fallbacks": fallbacks} if fallbacks else {},
-    }
-
-
-def create_app(
-    arm: Arm, config: dict[str, Any], *, litellm_url: str = LITELLM_URL, litellm_key: str = MOCKED_KEY
-) -> ASGIApp:
-    """The arm's app on a config document; the binary one forwards to `litellm_url`."""
-    parsed = ProxyConfig.model_validate(config)
-    if arm == "binary":
-        from proxies import binary
-
-        return binary.create_app(parsed, litellm_url=litellm_url, litellm_key=litellm_key)
-    from proxies import sdk
-
-    return sdk.create_app(parsed)
-
-
-def routing_info(headers: Mapping[str, str], user_id_mappings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the proxies answer at `/memory-routing/info` to these headers, with that section of the configuration."""
-    return route(headers, UserIdMappings.model_validate(user_id_mappings)).as_info()
-
-
-def models_list(names: Iterable[str]) -> dict[str, Any]:
-    """What the proxies answer at `/v1/models` when these are configured."""
-    return listed(names)
-
-
-def session_managers() -> dict[str, type]:
-    """The classes whose `get_session` is a seam: of the arms, and `memory` for stores."""
-    return {
-        "binary": sessions.ProxySessionManager,
-        "sdk": sessions.LiteLLMSessionManager,
-        "memory": sessions.MemorySessionManager,
-    }
-
-
-def litellm_process(config: dict[str, Any]) -> LiteLLMProcess:
-    """A real LiteLLM process on a config document, prepared as the binary proxy prepares it."""
-    from proxies.litellm_process import LiteLLMProcess
-
-    return LiteLLMProcess(ProxyConfig.model_validate(config))
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,1 @@
+"""Plays scenarios on what is compared: both proxies, mocked or live, and any URL."""

@@ -1,0 +1,70 @@
+"""Opens the only door from the harness to the proxies: their apps, their tables, LiteLLM's process as they start it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from starlette.types import ASGIApp
+
+from proxies import sessions
+from proxies.config import ProxyConfig, UserIdMappings
+from proxies.front.models import listed
+from proxies.memory.routing import route
+
+if TYPE_CHECKING:
+    from proxies.litellm_process import LiteLLMProcess
+from parity.targets.deployments import LITELLM_URL, MOCKED_KEY
+from proxies.front.kinds import KINDS
+
+SDK_FUNCTIONS = {kind.route: f"litellm.{kind.function}" for kind in KINDS.values()}
+"""Where LiteLLM's function for each route is looked up, and so doubled, tapped and probed.
+
+Read from the proxies' own table, so that a new row there is played without a word here.
+"""
+
+
+Arm = Literal["binary", "sdk"]
+
+
+ARMS: tuple[Arm, ...] = ("binary", "sdk")
+
+
+def create_app(
+    arm: Arm, config: dict[str, Any], *, litellm_url: str = LITELLM_URL, litellm_key: str = MOCKED_KEY
+) -> ASGIApp:
+    """The arm's app on a config document; the binary one forwards to `litellm_url`."""
+    parsed = ProxyConfig.model_validate(config)
+    if arm == "binary":
+        from proxies import binary
+
+        return binary.create_app(parsed, litellm_url=litellm_url, litellm_key=litellm_key)
+    from proxies import sdk
+
+    return sdk.create_app(parsed)
+
+
+def routing_info(headers: Mapping[str, str], user_id_mappings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the proxies answer at `/memory-routing/info` to these headers, with that section of the configuration."""
+    return route(headers, UserIdMappings.model_validate(user_id_mappings)).as_info()
+
+
+def models_list(names: Iterable[str]) -> dict[str, Any]:
+    """What the proxies answer at `/v1/models` when these are configured."""
+    return listed(names)
+
+
+def session_managers() -> dict[str, type]:
+    """The classes whose `get_session` is a seam: of the arms, and `memory` for stores."""
+    return {
+        "binary": sessions.ProxySessionManager,
+        "sdk": sessions.LiteLLMSessionManager,
+        "memory": sessions.MemorySessionManager,
+    }
+
+
+def litellm_process(config: dict[str, Any]) -> LiteLLMProcess:
+    """A real LiteLLM process on a config document, prepared as the binary proxy prepares it."""
+    from proxies.litellm_process import LiteLLMProcess
+
+    return LiteLLMProcess(ProxyConfig.model_validate(config))
