@@ -14,17 +14,18 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from proxies.backend import Call, Forwarded, Reply
 from proxies.config import ProxyConfig, config_from_environment
 from proxies.config import litellm_key as key_of
-from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError, upstream_error
+from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
 from proxies.front.app import build_app
-from proxies.front.backend import Call, Forwarded, Reply
-from proxies.front.headers import for_client, from_litellm
+from proxies.headers import for_client, from_litellm
 from proxies.provider_message import of_validation
 from proxies.redact import redact_url
 from proxies.sessions import ProxySessionManager
 from proxies.sse import SSEDecoder
 from proxies.supervisor import Supervisor
+from proxies.upstream_errors import upstream_error
 
 _OWN = "litellm"
 """What the clients for a process of our own are kept under."""

@@ -43,9 +43,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxies.jsontext import json_text
-from proxies.provider_message import Said, clean_message
 from proxies.redact import redact_text
-from proxies.sessions import STALLED
 
 Dialect = Literal["openai", "anthropic"]
 
@@ -113,36 +111,6 @@ def envelope(error: ProxyError, dialect: Dialect = "openai") -> dict[str, Any]:
 def dialect_of(path: str) -> Dialect:
     """Whose envelope answers at `path`."""
     return "anthropic" if re.match(r"(/v1)?/messages(/|$)", path) else "openai"
-
-
-def upstream_error(
-    status: int,
-    text: str,
-    *,
-    answered: bool,
-    code: str | None = None,
-    param: str | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> ProxyError:
-    """What a failed upstream call means to the client.
-
-    `status` and `text` are LiteLLM's, from the process's body or the exception's message; `answered` says
-    whether the provider is known to have sent a status line; `code` and `param` are the provider's where
-    the caller has them; `headers` those that the client may see.
-    """
-    said = clean_message(text)
-    sentence = said.sentence
-    their_status = status if answered else None
-    status, failure = _cause(status, text, said, answered)
-    if failure is not None:
-        error = ProxyError(status, failure, headers=headers)
-    else:
-        if not sentence:
-            sentence = f"The provider answered {_status_line(status)}."
-        code = _code(status, text, sentence, code or said.code)
-        error = ProxyError(status, sentence, code=code, param=param, headers=headers)
-    error.upstream_status = their_status
-    return error
 
 
 def internal_error() -> ProxyError:
@@ -242,81 +210,3 @@ def _status_line(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return str(status)
-
-
-# LiteLLM answers all of these with 500 and only its wording tells them apart. Both HTTP stacks are covered:
-# the process talks aiohttp, the SDK with a session of its own talks httpx.
-_CONNECTION = re.compile(
-    r"^Connection error\.?$|Cannot connect to host|Connection reset by peer|Server disconnected"
-    r"|Response payload is not completed|peer closed connection|incomplete chunked read"
-    r"|All connection attempts failed|Connection refused|Name or service not known|ConnectionResetError"
-    r"|incomplete message body|without sending a response|closed the responses stream before any terminal event"
-)
-_JSON_ERROR = re.compile(
-    r"^(Expecting (value|property name|',' delimiter|':' delimiter)|Extra data|Unterminated string"
-    r"|Invalid control character|Invalid \\escape|Illegal trailing comma)"
-    r"[^\n]*: line \d+ column \d+ \(char \d+\)"
-    r"|^Unable to get json response|^Empty or invalid response from LLM endpoint"
-)
-_UNREADABLE = re.compile(
-    r"Exception - (Unable to get json response|Empty or invalid response from LLM endpoint)"
-)
-# On /v1/messages and /v1/responses LiteLLM raises this with nothing but the body that it could not read.
-_RAW_BODY = re.compile(
-    r"^litellm\.APIConnectionError: AnthropicException - \s*[{\[<]"
-    r"|^litellm\.APIError: APIError: \w+Exception - \s*([{\[<]|$|LiteLLM: )"
-)
-_NO_COMPLETION = re.compile(r"LiteLLM: provider returned '\w+' that is not a list")
-# LiteLLM stumbles over a completion that lacks a field; its process then blames the request, with a 400.
-# On embeddings it takes a web page for an answer.
-_STUMBLED = re.compile(
-    r"APIConnectionError: .*'ModelResponse\w*' object has no attribute"
-    r"|Exception - 'str' object has no attribute 'model_dump'"
-)
-_OWN_TIMEOUT = re.compile(
-    r"timeout value=|Timeout passed=|^(Request|Connection) timed out\.?$|[Rr]ead timeout"
-)
-_CONTEXT = re.compile(
-    r"ContextWindowExceededError|context_length_exceeded|maximum context length|prompt is too long"
-)
-_POLICY = re.compile(r"ContentPolicyViolationError|content_policy_violation")
-_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota")
-
-
-def _cause(status: int, text: str, said: Said, answered: bool) -> tuple[int, str | None]:
-    """The status that the client gets, and our own sentence where LiteLLM's is about its own machinery."""
-    sentence = said.sentence
-    if status == 408 and (_OWN_TIMEOUT.search(sentence) or not (sentence or said.html or answered)):
-        return 504, TIMED_OUT
-    if status == 408 and said.type == "timeout_error" and "APITimeoutError" in text:
-        return 504, None  # Anthropic's 504, which LiteLLM takes for a timeout of its own
-    if status == 400 and said.type == "request_too_large":
-        return 413, None
-    if status in (400, 500) and _STUMBLED.search(text):
-        return 502, UNREADABLE
-    if status == 500:
-        if sentence == STALLED:
-            return 504, TIMED_OUT
-        if _JSON_ERROR.search(sentence) or (said.html and _UNREADABLE.search(text)):
-            return 502, UNREADABLE
-        if _NO_COMPLETION.search(text) or _RAW_BODY.search(text):
-            return 502, UNREADABLE
-        if _CONNECTION.search(sentence) or not (sentence or said.type or said.html or answered):
-            return 502, UNREACHABLE
-        if said.type == "overloaded_error" or (sentence == "Overloaded" and "Anthropic" in text):
-            return 529, None
-    return status, None
-
-
-def _code(status: int, text: str, sentence: str, said: str | None) -> str | None:
-    if status == 400:
-        if said == "context_length_exceeded" or _CONTEXT.search(text):
-            return "context_length_exceeded"
-        if said == "content_policy_violation" or _POLICY.search(text):
-            return "content_policy_violation"
-        return None if said is None or said.isdigit() else said
-    if status == 404 and (said == "model_not_found" or re.search(r"\bmodel\b", sentence, re.IGNORECASE)):
-        return "model_not_found"
-    if status == 429 and (said == "insufficient_quota" or _QUOTA.search(sentence)):
-        return "insufficient_quota"
-    return None

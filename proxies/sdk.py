@@ -15,18 +15,19 @@ from typing import Any, NoReturn
 import httpx
 from fastapi import FastAPI
 
+from proxies.backend import Call, Forwarded, Reply
 from proxies.config import ConfigError, Deployment, ProxyConfig, config_from_environment
-from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError, upstream_error
+from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
 from proxies.front.app import build_app
-from proxies.front.backend import Call, Forwarded, Reply
-from proxies.front.headers import for_client, from_litellm
 from proxies.front.kinds import KINDS
+from proxies.headers import for_client, from_litellm
 from proxies.litellm_environment import stay_local
 from proxies.sdk_clients import client_for
 from proxies.sdk_config import sdk_problems
 from proxies.sdk_routing import ROUTING_PARAMS, Routing
 from proxies.sessions import READ_TIMEOUT, LiteLLMSessionManager, bodies_of_answers
 from proxies.sse import SSEDecoder
+from proxies.upstream_errors import upstream_error
 
 
 def create_app(config: ProxyConfig | None = None) -> FastAPI:

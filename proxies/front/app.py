@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
+from proxies.backend import Backend
 from proxies.config import ProxyConfig
 from proxies.errors import register_exception_handlers
-from proxies.front.backend import Backend
 from proxies.front.limits import Places
 from proxies.front.metrics import Metrics
 from proxies.front.observed import Observed

@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 
 from proxies.config import ProxyConfig
 from proxies.errors import ProxyError
-from proxies.front.headers import check_travels
+from proxies.headers import check_travels
 from proxies.memory.routing import USER_ID_HEADER, Routing, route
 
 

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from proxies.errors import UNREACHABLE, UNREADABLE, ProxyError, envelope, upstream_error
+from proxies.errors import UNREACHABLE, UNREADABLE, ProxyError, envelope
 from proxies.front.checks import Open
 from proxies.jsontext import json_text
 from proxies.sse import encode
+from proxies.upstream_errors import upstream_error
 
 _Text = Annotated[str, Field(min_length=1)]
 _List = list[dict[str, Any]]

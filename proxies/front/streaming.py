@@ -13,12 +13,12 @@ from typing import Any, Protocol
 
 from starlette.types import Receive, Scope, Send
 
+from proxies.backend import Stream
 from proxies.errors import ProxyError, envelope, internal_error, log_failure
 from proxies.front.account import current
-from proxies.front.backend import Stream
 from proxies.front.disconnect import send_then_close
 from proxies.front.draining import Draining, draining_of
-from proxies.front.headers import for_client
+from proxies.headers import for_client
 from proxies.jsontext import json_text
 from proxies.sse import encode
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from proxies.backend import Stream
 from proxies.config import Deployment, ProxyConfig
-from proxies.front.backend import Stream
 from proxies.memory.embedded import EmbeddedStore
 from proxies.memory.routing import Routing
 from proxies.memory.settings import ContextRetrieval

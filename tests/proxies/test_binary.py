@@ -11,8 +11,8 @@ import pytest
 from asgi_lifespan import LifespanManager
 
 from proxies import binary
+from proxies.backend import Call
 from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
-from proxies.front.backend import Call
 from proxies.supervisor import Outage
 from tests.proxies.front.fakes import KEY, make_config
 from tests.proxies.upstream import Body, Handler, read

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from proxies import binary
+from proxies.backend import Call
 from proxies.errors import UNREACHABLE, UNREADABLE, ProxyError
-from proxies.front.backend import Call
 from tests.proxies.front.fakes import make_config
 
 CALL = Call(

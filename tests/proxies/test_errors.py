@@ -21,8 +21,8 @@ from proxies.errors import (
     envelope,
     internal_error,
     register_exception_handlers,
-    upstream_error,
 )
+from proxies.upstream_errors import upstream_error
 
 RECORDED = json.loads((Path(__file__).parent / "data" / "litellm_errors.json").read_text(encoding="utf-8"))
 CASES: list[dict[str, Any]] = RECORDED["cases"]

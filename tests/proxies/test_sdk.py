@@ -10,9 +10,9 @@ import httpx
 import openai
 import pytest
 
+from proxies.backend import Call
 from proxies.config import ConfigError, ProxyConfig
 from proxies.errors import ProxyError
-from proxies.front.backend import Call
 from tests.proxies.front.fakes import KEY, make_config
 from tests.proxies.upstream import COMPLETION, MESSAGE, Body, Handler, read
 

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from proxies.backend import Call
 from proxies.config import ProxyConfig
 from proxies.errors import UNREACHABLE, UNREADABLE, ProxyError
-from proxies.front.backend import Call
 from tests.proxies.front.fakes import KEY
 from tests.proxies.upstream import COMPLETION, MESSAGE
 

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from proxies.backend import Call
 from proxies.config import ProxyConfig
 from proxies.errors import UNREADABLE, ProxyError
-from proxies.front.backend import Call
 from tests.proxies.front.fakes import KEY
 from tests.proxies.upstream import Play
 

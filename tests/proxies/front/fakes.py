@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from proxies.backend import Call, Forwarded, Reply
 from proxies.config import ProxyConfig
-from proxies.front.backend import Call, Forwarded, Reply
 
 KEY = "sk-test-0123456789abcdef"
 

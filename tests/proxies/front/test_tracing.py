@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from proxies.errors import upstream_error
 from proxies.front import tracing
 from proxies.front.app import build_app
 from proxies.front.tracing import Tracing
+from proxies.upstream_errors import upstream_error
 from tests.proxies.front.fakes import KEY, Exchange, FakeBackend, make_config
 from tests.root import ROOT
 

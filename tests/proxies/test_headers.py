@@ -6,7 +6,7 @@ import pytest
 from starlette.datastructures import Headers
 
 from proxies.errors import ProxyError
-from proxies.front.headers import for_client, for_provider, from_litellm
+from proxies.headers import for_client, for_provider, from_litellm
 
 
 def test_towards_the_provider() -> None:
