@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import click
 
 from proxies import serving
+from proxies.binary.process import LiteLLMProcessError, find_command
 from proxies.command_group import Group
 from proxies.config import (
     CONFIG_VARIABLE,
@@ -27,7 +28,6 @@ from proxies.config import (
 from proxies.front import logs
 from proxies.interceptor.cli import interceptor, ports
 from proxies.limits import Limits
-from proxies.litellm_process import LiteLLMProcessError, find_command
 from proxies.options import grace_option
 from proxies.redact import redact_text
 from proxies.sdk_config import sdk_problems
@@ -135,7 +135,8 @@ def binary(
         key = litellm_key(config)
     else:
         _need_litellm()
-    from proxies.binary import create_app, warn_if_silent
+    from proxies.binary import create_app
+    from proxies.binary.app import warn_if_silent
 
     _serve(
         "binary",

@@ -17,7 +17,7 @@ import click
 from rich.console import Console
 
 from proxies import serving
-from proxies.binary import create_app
+from proxies.binary.app import create_app
 from proxies.config import ProxyConfig
 from proxies.interceptor import app as interceptor
 from proxies.interceptor.ports import PORT_VARIABLE, PortRegistry, PortRegistryError

@@ -79,7 +79,9 @@ def circle(graph: dict[str, set[str]]) -> list[str]:
 
 def test_there_is_something_to_check() -> None:
     """Both packages are found, with their parts."""
-    assert {"proxies.binary", "proxies.front.app", "parity.targets", "parity.report"} <= set(SOURCES)
+    assert {"proxies.binary.app", "proxies.front.app", "parity.targets.arms", "parity.report.html"} <= set(
+        SOURCES
+    )
 
 
 def test_the_proxies_do_not_know_the_harness() -> None:

@@ -13,7 +13,7 @@ from proxies.front.models import listed
 from proxies.memory.routing import route
 
 if TYPE_CHECKING:
-    from proxies.litellm_process import LiteLLMProcess
+    from proxies.binary.process import LiteLLMProcess
 from parity.targets.deployments import LITELLM_URL, MOCKED_KEY
 from proxies.front.kinds import KINDS
 
@@ -65,6 +65,6 @@ def session_managers() -> dict[str, type]:
 
 def litellm_process(config: dict[str, Any]) -> LiteLLMProcess:
     """A real LiteLLM process on a config document, prepared as the binary proxy prepares it."""
-    from proxies.litellm_process import LiteLLMProcess
+    from proxies.binary.process import LiteLLMProcess
 
     return LiteLLMProcess(ProxyConfig.model_validate(config))

@@ -174,7 +174,7 @@ async def test_a_litellm_killed_under_load_costs_clear_answers_only(
     started.process.send_signal(signal.SIGTERM)
     code, err = await started.end()
     assert code == 0
-    lines = [line for line in err.splitlines() if "proxies.supervisor" in line]
+    lines = [line for line in err.splitlines() if "proxies.binary.supervisor" in line]
     assert len(lines) == 2, err
     assert "ERROR" in lines[0]
     assert "restart 1 in" in lines[0]

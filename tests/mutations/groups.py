@@ -79,7 +79,7 @@ MUTATIONS = (
         "5 end to end",
         "a generic body goes upstream",
         {
-            "proxies/binary.py": (
+            "proxies/binary/backend.py": (
                 ('{"model": call.model, **call.params}', f'{{"model": call.model, {_GENERIC}}}'),
             ),
             "proxies/sdk.py": (("{**params, **call.params, ", f"{{**params, {_GENERIC}, "),),
@@ -100,6 +100,6 @@ MUTATIONS = (
     Mutation(
         "7 streaming",
         "a stream is no async iterator",
-        {"proxies/binary.py": (_ITERATOR,), "proxies/sdk.py": (_ITERATOR,)},
+        {"proxies/binary/backend.py": (_ITERATOR,), "proxies/sdk.py": (_ITERATOR,)},
     ),
 )

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from proxies import litellm_process
+from proxies.binary import process as litellm_process
 
 SOURCE = """
 import http.server, json, os, pathlib, sys, time

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-import proxies.binary
+import proxies.binary.backend
 from proxies import cli
 from proxies.config import ProxyConfig
 from proxies.limits import Limits

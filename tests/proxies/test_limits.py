@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from proxies.binary.config import litellm_config
 from proxies.config import ConfigError, load_config
 from proxies.limits import Limits
-from proxies.litellm_config import litellm_config
 from proxies.sdk_config import sdk_problems
 
 MINIMAL = """\

@@ -11,7 +11,7 @@ import pytest
 from starlette.routing import Match
 
 from parity.targets.asgi import StreamingASGITransport
-from proxies import binary
+from proxies.binary import backend as binary
 from proxies.front import data
 from proxies.front.app import build_app
 from proxies.front.steering import is_steering

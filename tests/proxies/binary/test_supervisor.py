@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from proxies.binary.process import LiteLLMProcess, LiteLLMProcessError
+from proxies.binary.supervisor import Backoff, Supervisor, Watchdog
 from proxies.config import ProxyConfig
-from proxies.litellm_process import LiteLLMProcess, LiteLLMProcessError
-from proxies.supervisor import Backoff, Supervisor, Watchdog
 from tests.proxies import fake_litellm
 
 QUICK = Backoff(first=0.02, most=0.1, healthy=60.0)
@@ -166,7 +166,7 @@ async def test_any_trouble_is_no_reason_to_give_up(
             def full(*_: object) -> Path:
                 raise OSError(28, "No space left on device")
 
-            meanwhile.setattr("proxies.litellm_process.write_config", full)
+            meanwhile.setattr("proxies.binary.process.write_config", full)
             os.kill(fake()["pid"], signal.SIGKILL)
             await _until(lambda: "No space left" in str(supervisor.outage))
         await _until(lambda: supervisor.outage is None)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from proxies.binary.config import litellm_config, write_config
 from proxies.config import ProxyConfig, load_config
-from proxies.litellm_config import litellm_config, write_config
 
 KEY = "sk-a-key-of-the-tests"
 

@@ -1,30 +1,26 @@
-"""The binary architecture: requests go over HTTP to an external LiteLLM process.
+"""Calls the model over HTTP, through an external LiteLLM process.
 
-Read it beside `sdk.py`: the same functions in the same order, and only what truly differs.
+Read it beside `proxies/sdk/backend.py`: the same functions in the same order, and only what truly differs.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
 
 from proxies.backend import Call, Forwarded, Reply
-from proxies.config import ProxyConfig, config_from_environment
+from proxies.binary.supervisor import Supervisor
+from proxies.config import ProxyConfig
 from proxies.config import litellm_key as key_of
 from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
-from proxies.front.app import build_app
 from proxies.headers import for_client, from_litellm
 from proxies.provider_message import of_validation
-from proxies.redact import redact_url
 from proxies.sessions import ProxySessionManager
 from proxies.sse import SSEDecoder
-from proxies.supervisor import Supervisor
 from proxies.upstream_errors import upstream_error
 
 _OWN = "litellm"
@@ -33,30 +29,6 @@ _OWN = "litellm"
 _GONE = "The LiteLLM process could not be reached."
 _RESTARTING = "The LiteLLM process is being restarted."
 _REFUSED = "The LiteLLM process refused the proxy's key."
-
-_log = logging.getLogger(__name__)
-
-
-def create_app(
-    config: ProxyConfig | None = None, *, litellm_url: str | None = None, litellm_key: str | None = None
-) -> FastAPI:
-    """The proxy in front of the LiteLLM process at `litellm_url`; without one it starts and stops its own.
-
-    Without `config` the one named by the environment; raises `proxies.config.ConfigError`.
-    """
-    config = config or config_from_environment()
-    return build_app(config, BinaryBackend(config, litellm_url, litellm_key))
-
-
-async def warn_if_silent(config: ProxyConfig, litellm_url: str, litellm_key: str | None) -> None:
-    """Logs in the words of `/health/readiness` that the LiteLLM at `litellm_url` is of no use yet, if so."""
-    backend = BinaryBackend(config, litellm_url, litellm_key)
-    try:
-        await backend.check_ready()
-    except ProxyError as error:
-        _log.warning("--litellm-url %s: %s", redact_url(litellm_url), error.message)
-    finally:
-        await backend.aclose()
 
 
 class BinaryBackend:

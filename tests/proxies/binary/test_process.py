@@ -18,9 +18,9 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 
-from proxies import litellm_process
+from proxies.binary import process as litellm_process
+from proxies.binary.process import LiteLLMProcess, LiteLLMProcessError, find_command
 from proxies.config import ProxyConfig
-from proxies.litellm_process import LiteLLMProcess, LiteLLMProcessError, find_command
 from tests.proxies import fake_litellm
 from tests.proxies.upstream import COMPLETION, MESSAGE
 from tests.root import ROOT
@@ -156,7 +156,7 @@ async def test_its_output_is_logged_and_never_printed(
     fake: Callable[[], Any], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Debug lines of ours, redacted; stdout and stderr stay ours."""
-    caplog.set_level(logging.DEBUG, logger="proxies.litellm_process")
+    caplog.set_level(logging.DEBUG, logger="proxies.binary.process")
     async with LiteLLMProcess(_config()):
         pass
     assert "litellm: starting with master key ***" in caplog.text
@@ -168,7 +168,7 @@ def test_it_never_outlives_us(fake: Callable[[], dict[str, Any]], tmp_path: Path
     """Even when our own process is killed outright, the LiteLLM process ends, and its copy is removed."""
     parent = textwrap.dedent(f"""
         import asyncio, sys
-        from proxies import litellm_process
+        from proxies.binary import process as litellm_process
         from proxies.config import ProxyConfig
         litellm_process.find_command = lambda: [sys.executable, "-c", litellm_process._BOOT]
         async def main():

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from proxies import binary
 from proxies.backend import Call
+from proxies.binary import backend as binary
 from proxies.errors import UNREACHABLE, UNREADABLE, ProxyError
 from tests.proxies.front.fakes import make_config
 

@@ -18,8 +18,8 @@ import time
 from dataclasses import dataclass, replace
 from types import TracebackType
 
+from proxies.binary.process import LiteLLMProcess, LiteLLMProcessError, with_last_lines
 from proxies.config import ProxyConfig
-from proxies.litellm_process import LiteLLMProcess, LiteLLMProcessError, with_last_lines
 from proxies.redact import redact_text
 
 logger = logging.getLogger(__name__)

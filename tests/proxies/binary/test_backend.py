@@ -10,10 +10,10 @@ import openai
 import pytest
 from asgi_lifespan import LifespanManager
 
-from proxies import binary
 from proxies.backend import Call
+from proxies.binary import backend as binary
+from proxies.binary.supervisor import Outage
 from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
-from proxies.supervisor import Outage
 from tests.proxies.front.fakes import KEY, make_config
 from tests.proxies.upstream import Body, Handler, read
 

@@ -1,0 +1,37 @@
+"""Builds the binary application: the front, and a backend that forwards to a LiteLLM process."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import FastAPI
+
+from proxies.binary.backend import BinaryBackend
+from proxies.config import ProxyConfig, config_from_environment
+from proxies.errors import ProxyError
+from proxies.front.app import build_app
+from proxies.redact import redact_url
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(
+    config: ProxyConfig | None = None, *, litellm_url: str | None = None, litellm_key: str | None = None
+) -> FastAPI:
+    """The proxy in front of the LiteLLM process at `litellm_url`; without one it starts and stops its own.
+
+    Without `config` the one named by the environment; raises `proxies.config.ConfigError`.
+    """
+    config = config or config_from_environment()
+    return build_app(config, BinaryBackend(config, litellm_url, litellm_key))
+
+
+async def warn_if_silent(config: ProxyConfig, litellm_url: str, litellm_key: str | None) -> None:
+    """Log in the words of `/health/readiness` that the LiteLLM at `litellm_url` is of no use yet, if so."""
+    backend = BinaryBackend(config, litellm_url, litellm_key)
+    try:
+        await backend.check_ready()
+    except ProxyError as error:
+        _log.warning("--litellm-url %s: %s", redact_url(litellm_url), error.message)
+    finally:
+        await backend.aclose()
