@@ -20,7 +20,7 @@ from proxies.front.identity import identify
 from proxies.front.routes import TABLE
 from proxies.memory.settings import ContextRetrieval
 from proxies.redact import redact_text, redact_url
-from proxies.sdk_config import sdk_problems
+from proxies.sdk.config import sdk_problems
 
 CLIENTS = (
     ("Claude Code", "claude-cli/2.0.14 (external, cli)"),

@@ -30,7 +30,7 @@ from proxies.interceptor.cli import interceptor, ports
 from proxies.limits import Limits
 from proxies.options import grace_option
 from proxies.redact import redact_text
-from proxies.sdk_config import sdk_problems
+from proxies.sdk.config import sdk_problems
 from proxies.serving import SetUpError
 
 if TYPE_CHECKING:

@@ -82,7 +82,7 @@ MUTATIONS = (
             "proxies/binary/backend.py": (
                 ('{"model": call.model, **call.params}', f'{{"model": call.model, {_GENERIC}}}'),
             ),
-            "proxies/sdk.py": (("{**params, **call.params, ", f"{{**params, {_GENERIC}, "),),
+            "proxies/sdk/backend.py": (("{**params, **call.params, ", f"{{**params, {_GENERIC}, "),),
         },
     ),
     Mutation(
@@ -100,6 +100,6 @@ MUTATIONS = (
     Mutation(
         "7 streaming",
         "a stream is no async iterator",
-        {"proxies/binary/backend.py": (_ITERATOR,), "proxies/sdk.py": (_ITERATOR,)},
+        {"proxies/binary/backend.py": (_ITERATOR,), "proxies/sdk/backend.py": (_ITERATOR,)},
     ),
 )

@@ -9,7 +9,7 @@ import pytest
 from proxies.binary.config import litellm_config
 from proxies.config import ConfigError, load_config
 from proxies.limits import Limits
-from proxies.sdk_config import sdk_problems
+from proxies.sdk.config import sdk_problems
 
 MINIMAL = """\
 model_list:

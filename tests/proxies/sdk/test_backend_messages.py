@@ -17,7 +17,7 @@ from tests.proxies.upstream import COMPLETION, MESSAGE
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 litellm = pytest.importorskip("litellm")
-from proxies import sdk  # noqa: E402
+from proxies.sdk import backend as sdk  # noqa: E402
 
 ANTHROPIC = {"model": "anthropic/claude-sonnet-4-5", "api_key": "k", "api_base": "http://anthropic.test"}
 OPENAI = {"model": "openai/gpt-4o-mini", "api_key": "k", "api_base": "http://openai.test/v1"}

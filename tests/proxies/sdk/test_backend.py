@@ -18,7 +18,7 @@ from tests.proxies.upstream import COMPLETION, MESSAGE, Body, Handler, read
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 litellm = pytest.importorskip("litellm")
-from proxies import sdk  # noqa: E402
+from proxies.sdk import backend as sdk  # noqa: E402
 
 OPENAI = {"model": "openai/gpt-4o-mini", "api_key": "k", "api_base": "http://openai.test/v1"}
 ANTHROPIC = {

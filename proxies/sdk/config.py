@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from proxies.config import ProxyConfig
-from proxies.sdk_routing import fallback_names
+from proxies.sdk.router import fallback_names
 from proxies.yamlfile import Loc
 
 Check = Callable[[Any], str]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from proxies.config import Deployment, ProxyConfig
-from proxies.sdk_config import sdk_problems
+from proxies.sdk.config import sdk_problems
 
 
 def _config(params: dict[str, Any] | None = None, **sections: Any) -> ProxyConfig:

@@ -1,6 +1,6 @@
-"""The sdk architecture: requests become calls of LiteLLM's own functions in this process.
+"""Calls the model with LiteLLM's own functions, in this process.
 
-Read it beside `binary.py`: the same functions in the same order, and only what truly differs.
+Read it beside `proxies/binary/backend.py`: the same functions in the same order, and only what truly differs.
 """
 
 from __future__ import annotations
@@ -13,33 +13,18 @@ from operator import attrgetter
 from typing import Any, NoReturn
 
 import httpx
-from fastapi import FastAPI
 
 from proxies.backend import Call, Forwarded, Reply
-from proxies.config import ConfigError, Deployment, ProxyConfig, config_from_environment
+from proxies.config import Deployment, ProxyConfig
 from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
-from proxies.front.app import build_app
 from proxies.front.kinds import KINDS
 from proxies.headers import for_client, from_litellm
 from proxies.litellm_environment import stay_local
-from proxies.sdk_clients import client_for
-from proxies.sdk_config import sdk_problems
-from proxies.sdk_routing import ROUTING_PARAMS, Routing
+from proxies.sdk.clients import client_for
+from proxies.sdk.router import ROUTING_PARAMS, Routing
 from proxies.sessions import READ_TIMEOUT, LiteLLMSessionManager, bodies_of_answers
 from proxies.sse import SSEDecoder
 from proxies.upstream_errors import upstream_error
-
-
-def create_app(config: ProxyConfig | None = None) -> FastAPI:
-    """The proxy with LiteLLM inside.
-
-    Without `config` the one named by the environment. Raises `proxies.config.ConfigError`, also for a
-    configuration that LiteLLM's SDK can't honour.
-    """
-    config = config or config_from_environment()
-    if problems := sdk_problems(config):
-        raise ConfigError(problems)
-    return build_app(config, SdkBackend(config))
 
 
 class SdkBackend:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from proxies.config import Deployment, ProxyConfig
-from proxies.sdk_routing import Routing, fallback_names
+from proxies.sdk.router import Routing, fallback_names
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 litellm = pytest.importorskip("litellm")
@@ -79,7 +79,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         waited.append(seconds)
 
-    monkeypatch.setattr("proxies.sdk_routing.asyncio.sleep", sleep)
+    monkeypatch.setattr("proxies.sdk.router.asyncio.sleep", sleep)
     return waited
 
 
@@ -483,7 +483,7 @@ async def test_cancelling_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None
         waiting.set()
         await asyncio.Future()
 
-    monkeypatch.setattr("proxies.sdk_routing.asyncio.sleep", sleep)
+    monkeypatch.setattr("proxies.sdk.router.asyncio.sleep", sleep)
     provider = Provider(failure(503))
     routing = Routing(config({"a": {"num_retries": 1}}))
     task = asyncio.ensure_future(routing.run("a", provider))

@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from proxies.front.kinds import KINDS
-from proxies.sdk_clients import THROUGH_HANDLER, THROUGH_OPENAI, client_for
+from proxies.sdk.clients import THROUGH_HANDLER, THROUGH_OPENAI, client_for
 from proxies.sessions import LiteLLMSessionManager
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")

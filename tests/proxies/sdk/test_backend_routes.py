@@ -18,7 +18,7 @@ from tests.proxies.upstream import Play
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 pytest.importorskip("litellm")
-from proxies import sdk
+from proxies.sdk import backend as sdk
 
 # What `start` silences.
 pytestmark = pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")

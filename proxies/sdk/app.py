@@ -1,0 +1,24 @@
+"""Builds the sdk application: the front, and a backend with LiteLLM inside."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from proxies.config import ConfigError, ProxyConfig, config_from_environment
+from proxies.front.app import build_app
+from proxies.sdk.backend import (
+    SdkBackend,
+)
+from proxies.sdk.config import sdk_problems
+
+
+def create_app(config: ProxyConfig | None = None) -> FastAPI:
+    """The proxy with LiteLLM inside.
+
+    Without `config` the one named by the environment. Raises `proxies.config.ConfigError`, also for a
+    configuration that LiteLLM's SDK can't honour.
+    """
+    config = config or config_from_environment()
+    if problems := sdk_problems(config):
+        raise ConfigError(problems)
+    return build_app(config, SdkBackend(config))
