@@ -227,7 +227,7 @@ def start(
     _log(log_level, log_format)
     config = _load(config_path)
     _need_litellm()
-    from proxies.start import start
+    from proxies.commands.start import start
 
     start(config, host, port, projects, grace)
 
@@ -257,8 +257,8 @@ def check(config_path: Path, as_json: bool, clients: tuple[str, ...]) -> None:
       memory-proxy check --config config.yaml --client "User-Agent: my-ide/2.1"
       memory-proxy check --config config.yaml --json | jq .serves.sdk
     """
-    from proxies.check import checked, headers_of
-    from proxies.check_report import show
+    from proxies.commands.check import checked, headers_of
+    from proxies.commands.check_report import show
 
     try:
         found = checked(load_config(config_path), [headers_of(client) for client in clients])

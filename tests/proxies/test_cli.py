@@ -136,7 +136,7 @@ def test_start_hands_on_what_it_was_told(
     """No interceptor unless asked; alone the option means the working directory, and it may be given again."""
     calls: list[tuple[Any, ...]] = []
     monkeypatch.setattr(cli, "find_command", lambda: ["litellm"])
-    monkeypatch.setattr("proxies.start.start", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr("proxies.commands.start.start", lambda *arguments: calls.append(arguments))
     for more in ((), ("--interceptor",), ("--interceptor", tmp_path, "--interceptor", "--port", "0")):
         assert _run("start", "--config", config, *more).exit_code == 0
     assert all(isinstance(call[0], ProxyConfig) for call in calls)

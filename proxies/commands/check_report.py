@@ -1,4 +1,4 @@
-"""What `proxies.check` found: tables for people, and lines with tabs for what stands behind a pipe."""
+"""What `proxies.commands.check` found: tables for people, and lines with tabs for what stands behind a pipe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.table import Table
 
 
 def show(found: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print `found`, as `proxies.check.checked` gives it, to stdout."""
+    """Print `found`, as `proxies.commands.check.checked` gives it, to stdout."""
     console = console or Console()
     _table(console, "Models", ("model", "calls", "at", "provider's key", "memory"), _models(found["models"]))
     _table(

@@ -13,8 +13,8 @@ from rich.console import Console
 from starlette.datastructures import Headers
 
 from proxies import cli
-from proxies.check import checked, headers_of
-from proxies.check_report import show
+from proxies.commands.check import checked, headers_of
+from proxies.commands.check_report import show
 from proxies.config import load_config
 
 CONFIG = """\

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from proxies import start as module
+from proxies.commands import start as module
+from proxies.commands.start import start
 from proxies.config import ProxyConfig
 from proxies.interceptor.ports import PortRegistry
 from proxies.interceptor.project import default_user_id
 from proxies.serving import Service, SetUpError
-from proxies.start import start
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Holds what the commands of `memory-proxy` do, one module each."""
