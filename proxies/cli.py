@@ -16,18 +16,18 @@ import click
 from proxies import serving
 from proxies.binary.process import LiteLLMProcessError, find_command
 from proxies.command_group import Group
-from proxies.config import (
+from proxies.config.limits import Limits
+from proxies.config.loading import (
     CONFIG_VARIABLE,
     LITELLM_KEY_VARIABLE,
     LITELLM_URL_VARIABLE,
     ConfigError,
-    ProxyConfig,
     litellm_key,
     load_config,
 )
+from proxies.config.models import ProxyConfig
 from proxies.front import logs
 from proxies.interceptor.cli import interceptor, ports
-from proxies.limits import Limits
 from proxies.options import grace_option
 from proxies.redact import redact_text
 from proxies.sdk.config import sdk_problems

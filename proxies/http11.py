@@ -20,9 +20,9 @@ from types import ModuleType
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from proxies.config.limits import Limits
 from proxies.errors import ProxyError, error_response
 from proxies.front.limits import RETRY_AFTER
-from proxies.limits import Limits
 
 resource: ModuleType | None
 try:

@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import uvicorn
 
-from proxies.config import ConfigError
+from proxies.config.limits import Limits
+from proxies.config.loading import ConfigError
 from proxies.front.draining import Draining
 from proxies.http11 import http11, largest_head, make_room
-from proxies.limits import Limits
 from proxies.redact import redact_text
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from starlette.types import ASGIApp
 
 from proxies import sessions
-from proxies.config import ProxyConfig, UserIdMappings
+from proxies.config.models import ProxyConfig, UserIdMappings
 from proxies.front.models import listed
 from proxies.memory.routing import route
 

@@ -7,7 +7,8 @@ import logging
 from fastapi import FastAPI
 
 from proxies.binary.backend import BinaryBackend
-from proxies.config import ProxyConfig, config_from_environment
+from proxies.config.loading import config_from_environment
+from proxies.config.models import ProxyConfig
 from proxies.errors import ProxyError
 from proxies.front.app import build_app
 from proxies.redact import redact_url

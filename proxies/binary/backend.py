@@ -14,8 +14,8 @@ import httpx
 
 from proxies.backend import Call, Forwarded, Reply
 from proxies.binary.supervisor import Supervisor
-from proxies.config import ProxyConfig
-from proxies.config import litellm_key as key_of
+from proxies.config.loading import litellm_key as key_of
+from proxies.config.models import ProxyConfig
 from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
 from proxies.headers import for_client, from_litellm
 from proxies.provider_message import of_validation

@@ -14,7 +14,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from proxies.config import MEMORY_KEY, OUR_SECTIONS, ProxyConfig
+from proxies.config.models import MEMORY_KEY, OUR_SECTIONS, ProxyConfig
 
 KEY_VARIABLE = "LITELLM_MASTER_KEY"
 """The environment variable that the process has its master key from."""

@@ -29,7 +29,7 @@ from types import TracebackType
 import httpx
 
 from proxies.binary.config import KEY_VARIABLE, reports, warm_up_models, write_config
-from proxies.config import ProxyConfig
+from proxies.config.models import ProxyConfig
 from proxies.litellm_environment import LOCAL
 from proxies.redact import forget_secret, redact_text, register_secret
 

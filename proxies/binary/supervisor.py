@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from proxies.binary.process import LiteLLMProcess, LiteLLMProcessError, with_last_lines
-from proxies.config import ProxyConfig
+from proxies.config.models import ProxyConfig
 from proxies.redact import redact_text
 
 logger = logging.getLogger(__name__)

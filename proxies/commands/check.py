@@ -13,12 +13,12 @@ from typing import Any
 
 from starlette.datastructures import Headers
 
-from proxies.config import ENVIRON, Deployment, ProxyConfig
+from proxies.config.memory import ContextRetrieval
+from proxies.config.models import ENVIRON, Deployment, ProxyConfig
 from proxies.errors import ProxyError
 from proxies.front import data
 from proxies.front.identity import identify
 from proxies.front.routes import TABLE
-from proxies.memory.settings import ContextRetrieval
 from proxies.redact import redact_text, redact_url
 from proxies.sdk.config import sdk_problems
 

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from proxies import serving
 from proxies.binary.app import create_app
-from proxies.config import ProxyConfig
+from proxies.config.models import ProxyConfig
 from proxies.interceptor import app as interceptor
 from proxies.interceptor.ports import PORT_VARIABLE, PortRegistry, PortRegistryError
 from proxies.interceptor.project import USER_VARIABLE, default_user_id, project_key

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from proxies.errors import ProxyError
 
 if TYPE_CHECKING:
-    from proxies.config import Deployment
+    from proxies.config.models import Deployment
 
 Outcome = Literal["ok", "failed", "stream_failed", "client_disconnected", "aborted"]
 """`stream_failed`: after its first frame; `aborted`: by a shutdown, or a bug in the middle of an answer."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from proxies.backend import Backend
-from proxies.config import ProxyConfig
+from proxies.config.models import ProxyConfig
 from proxies.errors import register_exception_handlers
 from proxies.front.limits import Places
 from proxies.front.metrics import Metrics

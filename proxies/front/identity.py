@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.datastructures import Headers
 
-from proxies.config import ProxyConfig
+from proxies.config.models import ProxyConfig
 from proxies.errors import ProxyError
 from proxies.headers import check_travels
 from proxies.memory.routing import USER_ID_HEADER, Routing, route

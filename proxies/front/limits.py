@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from proxies.config.limits import Limits
 from proxies.errors import ProxyError
-from proxies.limits import Limits
 
 RETRY_AFTER = "1"
 """Seconds. A place is free as soon as any answer ends."""

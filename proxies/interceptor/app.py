@@ -22,7 +22,7 @@ from starlette.datastructures import Headers
 from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from proxies.config import UserIdMappings
+from proxies.config.models import UserIdMappings
 from proxies.errors import ProxyError, error_response, internal_error, log_failure
 from proxies.front.disconnect import ClientGone, or_disconnect
 from proxies.front.draining import draining_of

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from proxies.backend import Stream
-from proxies.config import Deployment, ProxyConfig
+from proxies.config.memory import ContextRetrieval
+from proxies.config.models import Deployment, ProxyConfig
 from proxies.memory.embedded import EmbeddedStore
 from proxies.memory.routing import Routing
-from proxies.memory.settings import ContextRetrieval
 from proxies.memory.store import Store, StoreError
 from proxies.memory.strategies import Injection, Layout, Turn, find_turn, inject, is_injected, render
 from proxies.memory.supermemory import Supermemory

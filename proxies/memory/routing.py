@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxies.config import Deployment, HeaderPattern, UserIdMappings
-from proxies.patterns import compiled
+from proxies.config.models import Deployment, HeaderPattern, UserIdMappings
+from proxies.config.patterns import compiled
 
 USER_ID_HEADER = "x-sm-user-id"
 """What Supermemory reads the user id from; from clients it is an alias of the custom header."""

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from proxies.memory.settings import ContextRetrieval, InjectionStrategy, QueryStrategy
+from proxies.config.memory import ContextRetrieval, InjectionStrategy, QueryStrategy
 from proxies.memory.store import Memories
 
 Layout = Literal["openai", "anthropic", "responses"]

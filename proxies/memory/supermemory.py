@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from proxies.memory.settings import USER_ID, ContextRetrieval
+from proxies.config.memory import USER_ID, ContextRetrieval
 from proxies.memory.store import Memories, Result, StoreError
 from proxies.sessions import MemorySessionManager
 

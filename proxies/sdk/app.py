@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from proxies.config import ConfigError, ProxyConfig, config_from_environment
+from proxies.config.loading import ConfigError, config_from_environment
+from proxies.config.models import ProxyConfig
 from proxies.front.app import build_app
 from proxies.sdk.backend import (
     SdkBackend,

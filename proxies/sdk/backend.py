@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import httpx
 
 from proxies.backend import Call, Forwarded, Reply
-from proxies.config import Deployment, ProxyConfig
+from proxies.config.models import Deployment, ProxyConfig
 from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
 from proxies.front.kinds import KINDS
 from proxies.headers import for_client, from_litellm

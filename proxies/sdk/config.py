@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from proxies.config import ProxyConfig
+from proxies.config.models import ProxyConfig
 from proxies.sdk.router import fallback_names
 from proxies.yamlfile import Loc
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from proxies.config import Deployment, ProxyConfig
+from proxies.config.models import Deployment, ProxyConfig
 
 Ask = Callable[[Deployment], Awaitable[Any]]
 """One provider call at a deployment; raises what LiteLLM raises."""

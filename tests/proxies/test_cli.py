@@ -19,8 +19,8 @@ from click.testing import CliRunner, Result
 
 import proxies.binary.backend
 from proxies import cli
-from proxies.config import ProxyConfig
-from proxies.limits import Limits
+from proxies.config.limits import Limits
+from proxies.config.models import ProxyConfig
 from tests.root import ROOT
 
 KEY = "sk-a-key-of-the-tests"

@@ -14,9 +14,9 @@ import pytest
 import uvicorn
 
 from proxies import http11 as module
+from proxies.config.limits import Limits
 from proxies.front.app import build_app
 from proxies.http11 import http11, largest_head, make_room
-from proxies.limits import Limits
 from tests.proxies.front.fakes import KEY, FakeBackend, make_config
 
 KEY_LINE = f"authorization: Bearer {KEY}\r\n"

@@ -22,7 +22,7 @@ import uvicorn
 
 from proxies import serving
 from proxies.binary.process import LiteLLMProcessError
-from proxies.limits import Limits
+from proxies.config.limits import Limits
 from proxies.serving import Crash, Service, SetUpError, bind, serve, url_of
 from tests.proxies.front.fakes import KEY
 from tests.root import ROOT

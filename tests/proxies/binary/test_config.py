@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from proxies.binary.config import litellm_config, write_config
-from proxies.config import ProxyConfig, load_config
+from proxies.config.loading import load_config
+from proxies.config.models import ProxyConfig
 
 KEY = "sk-a-key-of-the-tests"
 

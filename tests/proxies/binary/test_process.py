@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 
 from proxies.binary import process as litellm_process
 from proxies.binary.process import LiteLLMProcess, LiteLLMProcessError, find_command
-from proxies.config import ProxyConfig
+from proxies.config.models import ProxyConfig
 from tests.proxies import fake_litellm
 from tests.proxies.upstream import COMPLETION, MESSAGE
 from tests.root import ROOT

@@ -14,7 +14,7 @@ import pytest
 
 from proxies.binary.process import LiteLLMProcess, LiteLLMProcessError
 from proxies.binary.supervisor import Backoff, Supervisor, Watchdog
-from proxies.config import ProxyConfig
+from proxies.config.models import ProxyConfig
 from tests.proxies import fake_litellm
 
 QUICK = Backoff(first=0.02, most=0.1, healthy=60.0)

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from proxies import cli
 from proxies.commands.check import checked, headers_of
 from proxies.commands.check_report import show
-from proxies.config import load_config
+from proxies.config.loading import load_config
 
 CONFIG = """\
 model_list:

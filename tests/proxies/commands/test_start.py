@@ -10,7 +10,7 @@ import pytest
 
 from proxies.commands import start as module
 from proxies.commands.start import start
-from proxies.config import ProxyConfig
+from proxies.config.models import ProxyConfig
 from proxies.interceptor.ports import PortRegistry
 from proxies.interceptor.project import default_user_id
 from proxies.serving import Service, SetUpError

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from proxies.backend import Call, Forwarded, Reply
-from proxies.config import ProxyConfig
+from proxies.config.models import ProxyConfig
 
 KEY = "sk-test-0123456789abcdef"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxies.config import Deployment
+from proxies.config.models import Deployment
 from proxies.errors import ProxyError
 from proxies.front.account import NO_ROUTE, Account, Interval, current, opened, request_id
 from proxies.upstream_errors import upstream_error

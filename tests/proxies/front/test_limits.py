@@ -8,10 +8,10 @@ import json
 import httpx
 import pytest
 
+from proxies.config.limits import Limits
 from proxies.errors import ProxyError
 from proxies.front.app import build_app
 from proxies.front.limits import Places, check_headers
-from proxies.limits import Limits
 from tests.proxies.front.fakes import KEY, Exchange, FakeBackend, make_config
 
 AUTH = {"authorization": f"Bearer {KEY}"}

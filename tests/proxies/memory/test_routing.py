@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxies.config import Deployment, HeaderPattern, UserIdMappings
+from proxies.config.models import Deployment, HeaderPattern, UserIdMappings
 from proxies.memory.routing import Routing, memory_headers, route
 
 DEFAULTS = UserIdMappings()

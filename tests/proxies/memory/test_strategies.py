@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxies.config.memory import ContextRetrieval, InjectionStrategy, QueryStrategy
 from proxies.errors import Dialect
-from proxies.memory.settings import ContextRetrieval, InjectionStrategy, QueryStrategy
 from proxies.memory.store import Memories, Result
 from proxies.memory.strategies import (
     CLOSE,

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxies.memory.settings import ContextRetrieval
+from proxies.config.memory import ContextRetrieval
 from proxies.memory.store import Memories, Result, StoreError
 from proxies.memory.supermemory import Supermemory, parse
 from proxies.sessions import MemorySessionManager

@@ -11,7 +11,8 @@ import openai
 import pytest
 
 from proxies.backend import Call
-from proxies.config import ConfigError, ProxyConfig
+from proxies.config.loading import ConfigError
+from proxies.config.models import ProxyConfig
 from proxies.errors import ProxyError
 from tests.proxies.front.fakes import KEY, make_config
 from tests.proxies.upstream import COMPLETION, MESSAGE, Body, Handler, read

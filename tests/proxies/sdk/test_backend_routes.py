@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from proxies.backend import Call
-from proxies.config import ProxyConfig
+from proxies.config.models import ProxyConfig
 from proxies.errors import UNREADABLE, ProxyError
 from tests.proxies.front.fakes import KEY
 from tests.proxies.upstream import Play

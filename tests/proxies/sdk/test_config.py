@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from proxies.config import Deployment, ProxyConfig
+from proxies.config.models import Deployment, ProxyConfig
 from proxies.sdk.config import sdk_problems
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxies.config import Deployment, ProxyConfig
+from proxies.config.models import Deployment, ProxyConfig
 from proxies.sdk.router import Routing, fallback_names
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")

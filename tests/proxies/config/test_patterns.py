@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from proxies.config import DEFAULT_PATTERNS
-from proxies.patterns import PatternError, compiled
+from proxies.config.models import DEFAULT_PATTERNS
+from proxies.config.patterns import PatternError, compiled
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "(.*a){20}$", r"^(\w+\s?)*$"])

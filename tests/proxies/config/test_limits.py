@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from proxies.binary.config import litellm_config
-from proxies.config import ConfigError, load_config
-from proxies.limits import Limits
+from proxies.config.limits import Limits
+from proxies.config.loading import ConfigError, load_config
 from proxies.sdk.config import sdk_problems
 
 MINIMAL = """\

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxies import redact
-from proxies.config import load_config
+from proxies.config.loading import load_config
 from proxies.redact import redact_text
 
 CONFIG = """\

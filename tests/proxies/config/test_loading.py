@@ -7,16 +7,8 @@ from typing import Any
 
 import pytest
 
-from proxies.config import (
-    DEFAULT_PATTERNS,
-    LITELLM_SECTIONS,
-    ConfigError,
-    Deployment,
-    ProxyConfig,
-    config_from_environment,
-    litellm_key,
-    load_config,
-)
+from proxies.config.loading import ConfigError, config_from_environment, litellm_key, load_config
+from proxies.config.models import DEFAULT_PATTERNS, LITELLM_SECTIONS, Deployment, ProxyConfig
 from proxies.redact import redact_text
 from tests.root import ROOT
 
@@ -142,9 +134,9 @@ def test_the_refused_key_is_the_one_that_litellm_refuses(monkeypatch: pytest.Mon
     """The digest here is on the list of the installed LiteLLM."""
     monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     check = pytest.importorskip("litellm.proxy.auth.master_key_boot_check")
-    from proxies import config
+    from proxies.config import loading
 
-    assert config._PUBLIC_MASTER_KEYS == check.PUBLICLY_KNOWN_MASTER_KEY_SHA256_DIGESTS
+    assert loading._PUBLIC_MASTER_KEYS == check.PUBLICLY_KNOWN_MASTER_KEY_SHA256_DIGESTS
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "true", "big"])

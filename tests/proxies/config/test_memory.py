@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from proxies.memory.settings import ContextRetrieval, ModelFilter
+from proxies.config.memory import ContextRetrieval, ModelFilter
 
 KEY = "sm_test-key"
 
