@@ -15,7 +15,7 @@ from typing import Any, Protocol
 class Call:
     """One request that passed every check of the front and may go upstream.
 
-    `route` is one of `proxies.front.kinds`; `params` is the client's JSON body without
+    `route` is one of `proxies.dialects.kinds`; `params` is the client's JSON body without
     `model`; it is never mutated.
     `headers` are the allow-listed ones for the provider (lower-case names), the memory headers included.
     """

@@ -15,7 +15,7 @@ from proxies.memory.routing import route
 if TYPE_CHECKING:
     from proxies.binary.process import LiteLLMProcess
 from parity.targets.deployments import LITELLM_URL, MOCKED_KEY
-from proxies.front.kinds import KINDS
+from proxies.dialects.kinds import KINDS
 
 SDK_FUNCTIONS = {kind.route: f"litellm.{kind.function}" for kind in KINDS.values()}
 """Where LiteLLM's function for each route is looked up, and so doubled, tapped and probed.

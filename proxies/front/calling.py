@@ -14,14 +14,15 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from proxies.backend import Call
+from proxies.dialects.base import Framing
+from proxies.dialects.kinds import Kind
 from proxies.errors import UNREADABLE, ProxyError, internal_error, log_failure
 from proxies.front.account import current
 from proxies.front.checks import check_params, parse_object, read_body
 from proxies.front.disconnect import ClientGone, no_answer, or_disconnect
 from proxies.front.identity import identify
-from proxies.front.kinds import Kind
 from proxies.front.models import unknown_model
-from proxies.front.streaming import EventStream, Framing, open_stream
+from proxies.front.streaming import EventStream, open_stream
 from proxies.headers import for_client, for_provider
 from proxies.jsontext import json_text
 from proxies.memory.context import HEADER, Enriched

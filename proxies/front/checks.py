@@ -9,75 +9,14 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncIterator, Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from proxies.errors import ProxyError
 from proxies.front.steering import is_steering, is_steering_label
 from proxies.redact import redact_text
-
-_List = list[dict[str, Any]]
-
-
-class Open(BaseModel):
-    """Strict about what it knows; the rest is the provider's to judge."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-
-class _Message(Open):
-    role: Annotated[str, Field(min_length=1)]
-    content: str | _List | None = None
-    name: str | None = None
-    tool_calls: _List | None = None
-    tool_call_id: str | None = None
-
-
-class _StreamOptions(Open):
-    include_usage: bool | None = None
-
-
-class ChatParams(Open):
-    """The types of a chat completion's parameters; ranges are the provider's business."""
-
-    model: Annotated[str, Field(min_length=1)]
-    messages: Annotated[list[_Message], Field(min_length=1)]
-    stream: bool | None = None
-    stream_options: _StreamOptions | None = None
-    audio: dict[str, Any] | None = None
-    drop_params: bool | None = None
-    frequency_penalty: float | None = None
-    function_call: str | dict[str, Any] | None = None
-    functions: _List | None = None
-    logit_bias: dict[str, float] | None = None
-    logprobs: bool | None = None
-    max_completion_tokens: int | None = None
-    max_tokens: int | None = None
-    metadata: dict[str, Any] | None = None
-    modalities: list[str] | None = None
-    n: int | None = None
-    parallel_tool_calls: bool | None = None
-    prediction: dict[str, Any] | None = None
-    presence_penalty: float | None = None
-    prompt_cache_key: str | None = None
-    reasoning_effort: str | dict[str, Any] | None = None
-    response_format: dict[str, Any] | None = None
-    safety_identifier: str | None = None
-    seed: int | None = None
-    service_tier: str | None = None
-    stop: str | list[str] | None = None
-    store: bool | None = None
-    temperature: float | None = None
-    thinking: dict[str, Any] | None = None
-    tool_choice: str | dict[str, Any] | None = None
-    tools: _List | None = None
-    top_logprobs: int | None = None
-    top_p: float | None = None
-    user: str | None = None
-    verbosity: str | None = None
-    web_search_options: dict[str, Any] | None = None
 
 
 async def read_body(request: Request, limit: int, within: float | None = None) -> bytes:

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from proxies.dialects.kinds import KINDS
 from proxies.errors import ProxyError
 from proxies.front import data, health, metrics, models
 from proxies.front.account import current
@@ -18,7 +19,6 @@ from proxies.front.auth import check_key
 from proxies.front.calling import answer
 from proxies.front.disconnect import no_answer
 from proxies.front.draining import draining_of
-from proxies.front.kinds import KINDS
 from proxies.front.limits import check_headers
 
 if TYPE_CHECKING:

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
 from proxies.backend import Stream
-from proxies.errors import ProxyError, envelope, internal_error, log_failure
+from proxies.dialects.base import Framing
+from proxies.errors import ProxyError, internal_error, log_failure
 from proxies.front.account import current
 from proxies.front.disconnect import send_then_close
 from proxies.front.draining import Draining, draining_of
 from proxies.headers import for_client
-from proxies.jsontext import json_text
-from proxies.sse import encode
 
 _OWN_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -28,39 +27,6 @@ _OWN_HEADERS = {
     # Asks a reverse proxy such as nginx not to collect events.
     "x-accel-buffering": "no",
 }
-
-
-class Framing(Protocol):
-    """How a route writes its stream: a chunk, a failure in the middle, the end."""
-
-    @property
-    def end(self) -> bytes: ...
-
-    def checked(self, chunks: AsyncIterator[dict[str, Any]], model: str) -> AsyncIterator[dict[str, Any]]:
-        """The chunks as the client gets them, `model` the name it asked for; raises `ProxyError`."""
-
-    def frame(self, chunk: dict[str, Any]) -> bytes: ...
-
-    def failure(self, error: ProxyError) -> bytes: ...
-
-
-class ChatFraming:
-    """OpenAI's chunks, nameless, closed by `[DONE]` come what may."""
-
-    end = encode("[DONE]")
-
-    async def checked(
-        self, chunks: AsyncIterator[dict[str, Any]], model: str
-    ) -> AsyncIterator[dict[str, Any]]:
-        # Where they end is known to the backends alone.
-        async for chunk in chunks:
-            yield {**chunk, "model": model}
-
-    def frame(self, chunk: dict[str, Any]) -> bytes:
-        return encode(json_text(chunk))
-
-    def failure(self, error: ProxyError) -> bytes:
-        return encode(json_text(envelope(error)))
 
 
 class EventStream:

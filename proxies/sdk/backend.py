@@ -16,8 +16,8 @@ import httpx
 
 from proxies.backend import Call, Forwarded, Reply
 from proxies.config.models import Deployment, ProxyConfig
+from proxies.dialects.kinds import KINDS
 from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
-from proxies.front.kinds import KINDS
 from proxies.headers import for_client, from_litellm
 from proxies.litellm_environment import stay_local
 from proxies.sdk.clients import client_for

@@ -11,7 +11,7 @@ import httpx
 import openai
 import pytest
 
-from proxies.front.kinds import KINDS
+from proxies.dialects.kinds import KINDS
 from proxies.sdk.clients import THROUGH_HANDLER, THROUGH_OPENAI, client_for
 from proxies.sessions import LiteLLMSessionManager
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from starlette.routing import Match
 
+from proxies.dialects.kinds import KINDS
 from proxies.errors import ProxyError
 from proxies.front.app import build_app
 from proxies.front.checks import check_params
-from proxies.front.kinds import KINDS
 from tests.proxies.front.fakes import FakeBackend, make_config
 
 

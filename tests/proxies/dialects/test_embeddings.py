@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from proxies.dialects.embeddings import is_embeddings
 from proxies.errors import UNREADABLE
 from proxies.front.app import build_app
-from proxies.front.embeddings import is_embeddings
 from tests.proxies.front.fakes import KEY, FakeBackend, make_config
 
 ANSWER = {

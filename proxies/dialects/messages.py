@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from proxies.dialects.base import Open
 from proxies.errors import UNREACHABLE, UNREADABLE, ProxyError, envelope
-from proxies.front.checks import Open
 from proxies.jsontext import json_text
 from proxies.sse import encode
 from proxies.upstream_errors import upstream_error

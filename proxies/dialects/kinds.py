@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from proxies.front.checks import ChatParams
-from proxies.front.embeddings import EmbeddingsParams, is_embeddings
-from proxies.front.messages import MessagesFraming, MessagesParams
-from proxies.front.responses import ResponsesFraming, ResponsesParams, is_response
-from proxies.front.streaming import ChatFraming, Framing
+from proxies.dialects.base import Framing
+from proxies.dialects.chat import ChatFraming, ChatParams
+from proxies.dialects.embeddings import EmbeddingsParams, is_embeddings
+from proxies.dialects.messages import MessagesFraming, MessagesParams
+from proxies.dialects.responses import ResponsesFraming, ResponsesParams, is_response
 from proxies.memory.strategies import Layout
 
 

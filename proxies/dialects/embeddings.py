@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from proxies.front.checks import Open
+from proxies.dialects.base import Open
 
 _Tokens = Annotated[list[int], Field(min_length=1)]
 _Text = Annotated[str, Field(min_length=1)]

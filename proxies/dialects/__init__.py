@@ -1,0 +1,1 @@
+"""Describes each way to ask a model: its parameters, its answer, its stream."""

@@ -1,0 +1,87 @@
+"""Describes the dialect of `/v1/chat/completions`: its parameters and how its stream is written."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from proxies.dialects.base import Open
+from proxies.errors import ProxyError, envelope
+from proxies.jsontext import json_text
+from proxies.sse import encode
+
+_List = list[dict[str, Any]]
+
+
+class _Message(Open):
+    role: Annotated[str, Field(min_length=1)]
+    content: str | _List | None = None
+    name: str | None = None
+    tool_calls: _List | None = None
+    tool_call_id: str | None = None
+
+
+class _StreamOptions(Open):
+    include_usage: bool | None = None
+
+
+class ChatParams(Open):
+    """The types of a chat completion's parameters; ranges are the provider's business."""
+
+    model: Annotated[str, Field(min_length=1)]
+    messages: Annotated[list[_Message], Field(min_length=1)]
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    audio: dict[str, Any] | None = None
+    drop_params: bool | None = None
+    frequency_penalty: float | None = None
+    function_call: str | dict[str, Any] | None = None
+    functions: _List | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: bool | None = None
+    max_completion_tokens: int | None = None
+    max_tokens: int | None = None
+    metadata: dict[str, Any] | None = None
+    modalities: list[str] | None = None
+    n: int | None = None
+    parallel_tool_calls: bool | None = None
+    prediction: dict[str, Any] | None = None
+    presence_penalty: float | None = None
+    prompt_cache_key: str | None = None
+    reasoning_effort: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+    safety_identifier: str | None = None
+    seed: int | None = None
+    service_tier: str | None = None
+    stop: str | list[str] | None = None
+    store: bool | None = None
+    temperature: float | None = None
+    thinking: dict[str, Any] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    tools: _List | None = None
+    top_logprobs: int | None = None
+    top_p: float | None = None
+    user: str | None = None
+    verbosity: str | None = None
+    web_search_options: dict[str, Any] | None = None
+
+
+class ChatFraming:
+    """OpenAI's chunks, nameless, closed by `[DONE]` come what may."""
+
+    end = encode("[DONE]")
+
+    async def checked(
+        self, chunks: AsyncIterator[dict[str, Any]], model: str
+    ) -> AsyncIterator[dict[str, Any]]:
+        # Where they end is known to the backends alone.
+        async for chunk in chunks:
+            yield {**chunk, "model": model}
+
+    def frame(self, chunk: dict[str, Any]) -> bytes:
+        return encode(json_text(chunk))
+
+    def failure(self, error: ProxyError) -> bytes:
+        return encode(json_text(envelope(error)))
