@@ -22,7 +22,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from proxies.config.limits import Limits
 from proxies.errors import ProxyError, error_response
-from proxies.front.limits import RETRY_AFTER
+from proxies.front.places import RETRY_AFTER
 
 resource: ModuleType | None
 try:

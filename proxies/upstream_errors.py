@@ -10,7 +10,7 @@ from proxies.errors import (
     UNREACHABLE,
     UNREADABLE,
     ProxyError,
-    _status_line,
+    status_line,
 )
 from proxies.provider_message import Said, clean_message
 from proxies.sessions import STALLED
@@ -39,7 +39,7 @@ def upstream_error(
         error = ProxyError(status, failure, headers=headers)
     else:
         if not sentence:
-            sentence = f"The provider answered {_status_line(status)}."
+            sentence = f"The provider answered {status_line(status)}."
         code = _code(status, text, sentence, code or said.code)
         error = ProxyError(status, sentence, code=code, param=param, headers=headers)
     error.upstream_status = their_status

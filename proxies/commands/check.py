@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from proxies.config.memory import ContextRetrieval
 from proxies.config.models import ENVIRON, Deployment, ProxyConfig
 from proxies.errors import ProxyError
-from proxies.front import data
+from proxies.front import passthrough as data
 from proxies.front.identity import identify
 from proxies.front.routes import TABLE
 from proxies.redact import redact_text, redact_url

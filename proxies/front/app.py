@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from fastapi import FastAPI
 
 from proxies.backend import Backend
 from proxies.config.models import ProxyConfig
-from proxies.errors import register_exception_handlers
-from proxies.front.limits import Places
+from proxies.front.failures import register_exception_handlers
 from proxies.front.metrics import Metrics
 from proxies.front.observed import Observed
+from proxies.front.places import Places
 from proxies.front.routes import routes
+from proxies.front.services import Services
 from proxies.front.tracing import Tracing
 from proxies.memory.context import Memory
-
-
-@dataclass(frozen=True, slots=True)
-class Front:
-    """What an endpoint works with."""
-
-    config: ProxyConfig
-    backend: Backend
-    memory: Memory
-    metrics: Metrics
-    places: Places
 
 
 def build_app(config: ProxyConfig, backend: Backend, tracing: Tracing | None = None) -> FastAPI:
@@ -63,7 +52,7 @@ def build_app(config: ProxyConfig, backend: Backend, tracing: Tracing | None = N
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.router.redirect_slashes = False
-    app.router.routes.extend(routes(Front(config, backend, memory, metrics, places)))
+    app.router.routes.extend(routes(Services(config, backend, memory, metrics, places)))
     register_exception_handlers(app)
     app.add_middleware(Observed, metrics=metrics, tracing=traces)  # the last one added is the outermost
     return app

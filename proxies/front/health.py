@@ -1,36 +1,46 @@
-"""What operators ask: alive, ready, and which user a request would count for. No key needed."""
+"""Answers operators, who need no key: alive, ready, metrics, and which user a request would count for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
+from proxies.front.auth import check_key
 from proxies.front.draining import draining_of, stopping
 from proxies.front.identity import identify
-
-if TYPE_CHECKING:
-    from proxies.front.app import Front
+from proxies.front.services import Services
 
 
-async def live(front: Front, request: Request) -> ASGIApp:
+async def live(services: Services, request: Request) -> ASGIApp:
     """200 while the process serves; with `?sessions` also how many clients it keeps, and nothing of theirs."""
     told: dict[str, Any] = {"status": "healthy"}
     if "sessions" in request.query_params:
-        told["sessions"] = front.backend.sessions()
+        told["sessions"] = services.backend.sessions()
     return JSONResponse(told)
 
 
-async def ready(front: Front, request: Request) -> ASGIApp:
+async def ready(services: Services, request: Request) -> ASGIApp:
     """200 when the backend can be used, else its 503 with the reason; 503 too while the server stops."""
     if draining_of(request.scope).begun:
         raise stopping()
-    await front.backend.check_ready()
+    await services.backend.check_ready()
     return JSONResponse({"status": "ready"})
 
 
-async def routing_info(front: Front, request: Request) -> ASGIApp:
+async def routing_info(services: Services, request: Request) -> ASGIApp:
     """Who the request's headers say is asking, and why."""
-    return JSONResponse(identify(request.headers, front.config).as_info())
+    return JSONResponse(identify(request.headers, services.config).as_info())
+
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""The oldest version of the format, which every Prometheus reads."""
+
+
+async def metrics(services: Services, request: Request) -> ASGIApp:
+    """Show the metrics to anyone, unless `litellm_settings.require_auth_for_metrics_endpoint` asks for the key."""
+    if services.config.litellm_settings.get("require_auth_for_metrics_endpoint"):
+        check_key(request.headers, services.config.master_key)
+    return Response(services.metrics.text(), headers={"content-type": CONTENT_TYPE})

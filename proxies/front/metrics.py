@@ -19,18 +19,12 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.registry import Collector
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import ASGIApp
 
 from proxies.front.account import Account
-from proxies.front.auth import check_key
 
 if TYPE_CHECKING:
-    from proxies.front.app import Front
+    pass
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""The oldest version of the format, which every Prometheus reads."""
 
 UNKNOWN_MODEL = "unknown"
 
@@ -157,10 +151,3 @@ class _WithoutDates(Collector):
 
 def _tasks() -> int:
     return len(asyncio.all_tasks())
-
-
-async def show(front: Front, request: Request) -> ASGIApp:
-    """The metrics, to anyone, unless `litellm_settings.require_auth_for_metrics_endpoint` asks for the key."""
-    if front.config.litellm_settings.get("require_auth_for_metrics_endpoint"):
-        check_key(request.headers, front.config.master_key)
-    return Response(front.metrics.text(), headers={"content-type": CONTENT_TYPE})

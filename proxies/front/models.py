@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
 from proxies.errors import ProxyError
+from proxies.front.services import Services
 from proxies.redact import redact_text
-
-if TYPE_CHECKING:
-    from proxies.front.app import Front
 
 # Nobody knows when a configured name was created. This is the moment LiteLLM gives for all of its models.
 _CREATED = 1677610602
 _LONGEST = 512  # characters of a name that are repeated
 
 
-async def list_all(front: Front, request: Request) -> ASGIApp:
+async def list_all(services: Services, request: Request) -> ASGIApp:
     """Every name once, in the order of the configuration."""
-    return JSONResponse(listed(deployment.model_name for deployment in front.config.model_list))
+    return JSONResponse(listed(deployment.model_name for deployment in services.config.model_list))
 
 
-async def show_one(front: Front, request: Request) -> ASGIApp:
+async def show_one(services: Services, request: Request) -> ASGIApp:
     """One name; 404 `model_not_found` when it isn't configured."""
     name = request.path_params["model"]
-    if not front.config.group(name):
+    if not services.config.group(name):
         raise unknown_model(name)
     return JSONResponse(_model(name))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
@@ -13,18 +12,16 @@ from starlette.types import ASGIApp
 
 from proxies.dialects.kinds import KINDS
 from proxies.errors import ProxyError
-from proxies.front import data, health, metrics, models
+from proxies.front import health, models, passthrough
 from proxies.front.account import current
 from proxies.front.auth import check_key
-from proxies.front.calling import answer
 from proxies.front.disconnect import no_answer
 from proxies.front.draining import draining_of
-from proxies.front.limits import check_headers
+from proxies.front.model_call import answer
+from proxies.front.places import check_headers
+from proxies.front.services import Services
 
-if TYPE_CHECKING:
-    from proxies.front.app import Front
-
-Endpoint = Callable[["Front", Request], Awaitable[ASGIApp]]
+Endpoint = Callable[[Services, Request], Awaitable[ASGIApp]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,43 +39,43 @@ TABLE: tuple[Row, ...] = (
     *(Row("POST", f"/v1/{kind.route}", partial(answer, kind=kind), kind.bare) for kind in KINDS.values()),
     Row("GET", "/v1/models", models.list_all, bare=True),
     Row("GET", "/v1/models/{model:path}", models.show_one, bare=True),
-    Row("GET", "/metrics", metrics.show, open=True),
+    Row("GET", "/metrics", health.metrics, open=True),
     Row("GET", "/health", health.live, open=True),
     Row("GET", "/health/readiness", health.ready, open=True),
     Row("GET", "/memory-routing/info", health.routing_info, open=True),
 )
 
 
-def routes(front: Front) -> list[Route]:
+def routes(services: Services) -> list[Route]:
     """The table as Starlette's routes, the key checked before anything of a request is read."""
     named = [
-        Route(path, _guarded(front, row), methods=[row.method])
+        Route(path, _guarded(services, row), methods=[row.method])
         for row in TABLE
         for path in ((row.path, row.path.removeprefix("/v1")) if row.bare else (row.path,))
     ]
     handed_on = [
-        Route(path, _guarded(front, Row("", path, data.forward)), methods=data.METHODS)
-        for family in data.FAMILIES
+        Route(path, _guarded(services, Row("", path, passthrough.forward)), methods=passthrough.METHODS)
+        for family in passthrough.FAMILIES
         for path in (f"/v1/{family}", f"/v1/{family}/{{rest:path}}")
         if path not in {route.path for route in named}
     ]
     return named + handed_on
 
 
-def _guarded(front: Front, row: Row) -> Callable[[Request], Awaitable[ASGIApp]]:
+def _guarded(services: Services, row: Row) -> Callable[[Request], Awaitable[ASGIApp]]:
     async def handle(request: Request) -> ASGIApp:
         account = current()
         account.route = row.path.replace(":path}", "}")
         account.background = row.open
         try:
-            check_headers(request.headers.raw, front.config.limits)
+            check_headers(request.headers.raw, services.config.limits)
             if row.open:
-                return await row.endpoint(front, request)
-            check_key(request.headers, front.config.master_key)
-            place = front.places.take()
+                return await row.endpoint(services, request)
+            check_key(request.headers, services.config.master_key)
+            place = services.places.take()
             try:
                 async with draining_of(request.scope).until_cut():
-                    return place.until_sent(await row.endpoint(front, request))
+                    return place.until_sent(await row.endpoint(services, request))
             except BaseException:
                 place.free()
                 raise

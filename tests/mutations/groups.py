@@ -55,7 +55,7 @@ MUTATIONS = (
     Mutation(
         "2 context",
         "retrieval is not wired into the handlers",
-        {"proxies/front/calling.py": (("if kind.layout\n", "if False\n"),)},
+        {"proxies/front/model_call.py": (("if kind.layout\n", "if False\n"),)},
     ),
     Mutation(
         "3 ports",

@@ -20,8 +20,8 @@ from proxies.errors import (
     dialect_of,
     envelope,
     internal_error,
-    register_exception_handlers,
 )
+from proxies.front.failures import register_exception_handlers
 from proxies.upstream_errors import upstream_error
 
 RECORDED = json.loads((Path(__file__).parent / "data" / "litellm_errors.json").read_text(encoding="utf-8"))

@@ -12,6 +12,7 @@ from asgi_lifespan import LifespanManager
 
 from proxies.backend import Call
 from proxies.binary import backend as binary
+from proxies.binary import create_app
 from proxies.binary.supervisor import Outage
 from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
 from tests.proxies.front.fakes import KEY, make_config
@@ -253,7 +254,7 @@ def own(monkeypatch: pytest.MonkeyPatch) -> OwnProcess:
 
 async def test_own_process_is_started_and_stopped(own: OwnProcess) -> None:
     """Without a URL the application runs a LiteLLM process of its own, for as long as it lives itself."""
-    async with LifespanManager(binary.create_app(make_config())):
+    async with LifespanManager(create_app(make_config())):
         assert own.states == ["started"]
     assert own.states == ["started", "stopped"]
 
@@ -263,7 +264,7 @@ async def test_while_the_process_is_down_requests_are_told_when_to_come_back(
 ) -> None:
     """503 in the route's envelope with retry-after, nothing sent; readiness says why; then all is as before."""
     sent = litellm(lambda request: httpx.Response(200, json={"choices": []}))
-    app = binary.create_app(make_config())
+    app = create_app(make_config())
     own.outage = Outage("the LiteLLM process was ended by SIGKILL", ("Killed.",), 7)
     question = {"model": "fast", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
     async with (
@@ -319,7 +320,7 @@ async def test_sessions_follow_a_process_that_moves(own: OwnProcess, litellm: An
 async def test_openai_client_sees_a_rate_limit(litellm: Any) -> None:
     """The official client raises its own exception class, with the provider's `retry-after`."""
     litellm(refuse(429, "litellm.RateLimitError: RateLimitError: OpenAIException - Slow down."))
-    app = binary.create_app(make_config(), litellm_url=URL, litellm_key="k")
+    app = create_app(make_config(), litellm_url=URL, litellm_key="k")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
         client = openai.AsyncOpenAI(api_key=KEY, base_url="http://proxy/v1", http_client=http, max_retries=0)
         with pytest.raises(openai.RateLimitError) as caught:

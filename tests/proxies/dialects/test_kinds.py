@@ -11,7 +11,7 @@ from starlette.routing import Match
 from proxies.dialects.kinds import KINDS
 from proxies.errors import ProxyError
 from proxies.front.app import build_app
-from proxies.front.checks import check_params
+from proxies.front.body import check_params
 from tests.proxies.front.fakes import FakeBackend, make_config
 
 

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxies.errors import ProxyError
 from proxies.front.app import build_app
-from proxies.front.metrics import CONTENT_TYPE
+from proxies.front.health import CONTENT_TYPE
 from tests.proxies.front.fakes import KEY, Exchange, FakeBackend, make_config
 from tests.root import ROOT
 

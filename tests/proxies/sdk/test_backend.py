@@ -20,6 +20,7 @@ from tests.proxies.upstream import COMPLETION, MESSAGE, Body, Handler, read
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 litellm = pytest.importorskip("litellm")
 from proxies.sdk import backend as sdk  # noqa: E402
+from proxies.sdk import create_app  # noqa: E402
 
 OPENAI = {"model": "openai/gpt-4o-mini", "api_key": "k", "api_base": "http://openai.test/v1"}
 ANTHROPIC = {
@@ -295,7 +296,7 @@ async def test_readiness() -> None:
 def test_refuses_what_it_cannot_honour() -> None:
     """A configuration that the SDK would have to ignore stops the application from being made."""
     with pytest.raises(ConfigError):
-        sdk.create_app(config(OPENAI, router_settings={"routing_strategy": "least-busy"}))
+        create_app(config(OPENAI, router_settings={"routing_strategy": "least-busy"}))
 
 
 async def test_openai_client_sees_a_rate_limit(provider: Any) -> None:
@@ -305,7 +306,7 @@ async def test_openai_client_sees_a_rate_limit(provider: Any) -> None:
             429, json={"error": {"message": "Slow."}}, headers={"retry-after": "7"}
         )
     )
-    app = sdk.create_app(config(OPENAI))
+    app = create_app(config(OPENAI))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
         client = openai.AsyncOpenAI(api_key=KEY, base_url="http://proxy/v1", http_client=http, max_retries=0)
         with pytest.raises(openai.RateLimitError) as caught:
@@ -315,4 +316,4 @@ async def test_openai_client_sees_a_rate_limit(provider: Any) -> None:
 
 def test_default_config_is_a_valid_sdk_config() -> None:
     """The fakes' configuration is one that this architecture honours."""
-    sdk.create_app(make_config())
+    create_app(make_config())

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,14 +19,12 @@ from proxies.backend import Forwarded, Passage
 from proxies.errors import ProxyError
 from proxies.front import forms
 from proxies.front.account import current
-from proxies.front.checks import check_steering, members, read_body, read_pieces
+from proxies.front.body import check_steering, members, read_body, read_pieces
 from proxies.front.disconnect import ClientGone, no_answer, or_disconnect, send_then_close
 from proxies.front.identity import identify
+from proxies.front.services import Services
 from proxies.headers import check_travels, for_client, for_provider
 from proxies.redact import redact_text
-
-if TYPE_CHECKING:
-    from proxies.front.app import Front
 
 FAMILIES = (
     "assistants",
@@ -55,15 +52,15 @@ _ABOUT_THE_BODY = ("content-type", "content-length", "accept")
 _ABOUT_THE_ANSWER = ("content-type", "content-disposition", "content-length")
 
 
-async def forward(front: Front, request: Request) -> ASGIApp:
+async def forward(services: Services, request: Request) -> ASGIApp:
     """Answer with what the backend passes on; raises `ProxyError` 404 for a path that isn't plain."""
     path = request.scope["path"]
     if not _SAFE_PATH.fullmatch(path):
         raise ProxyError(404, f"There is no route {request.method} {redact_text(path)}.")
-    front.backend.check_forwards()
+    services.backend.check_forwards()
     account = current()
-    limit, within = front.config.max_body_bytes, front.config.limits.body_timeout
-    account.user_id = identify(request.headers, front.config).user_id
+    limit, within = services.config.max_body_bytes, services.config.limits.body_timeout
+    account.user_id = identify(request.headers, services.config).user_id
     forwarded = for_provider(request.headers)
     sent = {name: request.headers[name] for name in _ABOUT_THE_BODY if name in request.headers}
     for name, value in sent.items():
@@ -87,7 +84,7 @@ async def forward(front: Front, request: Request) -> ASGIApp:
         uploaded.set()
     raw_path = request.scope.get("raw_path") or path.encode()
     account.upstream.begin()
-    work = front.backend.forward(
+    work = services.backend.forward(
         Forwarded(
             method=request.method,
             path=raw_path.partition(b"?")[0].decode("ascii"),

@@ -7,7 +7,7 @@ bytes ── checks ── memories ── Call ── backend ──> Reply ─
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,36 +18,34 @@ from proxies.dialects.base import Framing
 from proxies.dialects.kinds import Kind
 from proxies.errors import UNREADABLE, ProxyError, internal_error, log_failure
 from proxies.front.account import current
-from proxies.front.checks import check_params, parse_object, read_body
+from proxies.front.body import check_params, parse_object, read_body
 from proxies.front.disconnect import ClientGone, no_answer, or_disconnect
 from proxies.front.identity import identify
 from proxies.front.models import unknown_model
+from proxies.front.services import Services
 from proxies.front.streaming import EventStream, open_stream
 from proxies.headers import for_client, for_provider
 from proxies.jsontext import json_text
 from proxies.memory.context import HEADER, Enriched
 from proxies.memory.routing import memory_headers
 
-if TYPE_CHECKING:
-    from proxies.front.app import Front
-
 Result = TypeVar("Result")
 
 
-async def answer(front: Front, request: Request, kind: Kind) -> ASGIApp:
+async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
     """Check, call the backend, answer; nothing is answered to a client that goes away before."""
     account = current()
     with account.reading:
-        sent = await read_body(request, front.config.max_body_bytes, front.config.limits.body_timeout)
+        sent = await read_body(request, services.config.max_body_bytes, services.config.limits.body_timeout)
     body = parse_object(sent)
     check_params(body, kind.shape)
     if body.get("stream") and kind.framing is None:
         raise ProxyError(400, "There are no streams on this route.", param="stream")
-    deployments = front.config.group(body["model"])
+    deployments = services.config.group(body["model"])
     account.note_model(body["model"], deployments)
     if not deployments:
         raise unknown_model(body["model"])
-    routing = identify(request.headers, front.config)
+    routing = identify(request.headers, services.config)
     forwarded = for_provider(request.headers)
     account.user_id = routing.user_id
     doing = f"{request.method} {request.url.path}"
@@ -55,7 +53,7 @@ async def answer(front: Front, request: Request, kind: Kind) -> ASGIApp:
     async def work() -> ASGIApp:
         with account.memory:
             enriched = (
-                await front.memory.enrich(request.headers, routing, deployments, body, kind.layout)
+                await services.memory.enrich(request.headers, routing, deployments, body, kind.layout)
                 if kind.layout
                 else Enriched(body)
             )
@@ -69,8 +67,8 @@ async def answer(front: Front, request: Request, kind: Kind) -> ASGIApp:
         )
         try:
             if body.get("stream") and kind.framing:
-                return await _streamed(front, call, kind.framing, enriched, doing)
-            return await _plain(front, call, kind, enriched)
+                return await _streamed(services, call, kind.framing, enriched, doing)
+            return await _plain(services, call, kind, enriched)
         except ProxyError as error:
             error.headers |= enriched.headers
             raise
@@ -81,10 +79,10 @@ async def answer(front: Front, request: Request, kind: Kind) -> ASGIApp:
         return no_answer
 
 
-async def _plain(front: Front, call: Call, kind: Kind, enriched: Enriched) -> ASGIApp:
+async def _plain(services: Services, call: Call, kind: Kind, enriched: Enriched) -> ASGIApp:
     account = current()
     with account.upstream:
-        reply = await front.backend.complete(call)
+        reply = await services.backend.complete(call)
     account.note_usage(reply.body)
     if not kind.is_answer(reply.body):
         raise ProxyError(502, UNREADABLE)
@@ -97,10 +95,10 @@ async def _plain(front: Front, call: Call, kind: Kind, enriched: Enriched) -> AS
 
 
 async def _streamed(
-    front: Front, call: Call, framing: Framing, enriched: Enriched, doing: str
+    services: Services, call: Call, framing: Framing, enriched: Enriched, doing: str
 ) -> EventStream:
     current().upstream.begin()
-    stream = enriched.listening(await front.backend.stream(call))
+    stream = enriched.listening(await services.backend.stream(call))
     opened = await open_stream(stream, call.model, framing, doing)
     opened.headers = {**opened.headers, **enriched.headers}
     return opened

@@ -11,7 +11,7 @@ import pytest
 from proxies.config.limits import Limits
 from proxies.errors import ProxyError
 from proxies.front.app import build_app
-from proxies.front.limits import Places, check_headers
+from proxies.front.places import Places, check_headers
 from tests.proxies.front.fakes import KEY, Exchange, FakeBackend, make_config
 
 AUTH = {"authorization": f"Bearer {KEY}"}

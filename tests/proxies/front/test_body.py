@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from proxies.dialects.chat import ChatParams
 from proxies.errors import ProxyError
-from proxies.front.checks import check_params, parse_object, read_body
+from proxies.front.body import check_params, parse_object, read_body
 
 GOOD: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 

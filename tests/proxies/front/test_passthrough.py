@@ -11,8 +11,8 @@ import pytest
 from starlette.routing import Match
 
 from parity.targets.asgi import StreamingASGITransport
-from proxies.binary import backend as binary
-from proxies.front import data
+from proxies.binary import create_app
+from proxies.front import passthrough as data
 from proxies.front.app import build_app
 from proxies.front.steering import is_steering
 from proxies.sessions import ProxySessionManager
@@ -47,7 +47,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], Any]:
     def make(answer: Answer) -> tuple[httpx.AsyncClient, Process]:
         process = Process(answer)
         monkeypatch.setattr(ProxySessionManager, "_pool", lambda self, upstream: process)
-        app = binary.create_app(make_config(), litellm_url="http://litellm.test", litellm_key="sk-process")
+        app = create_app(make_config(), litellm_url="http://litellm.test", litellm_key="sk-process")
         transport = StreamingASGITransport(app)
         return httpx.AsyncClient(transport=transport, base_url="http://proxy", headers=AUTH), process
 
@@ -289,7 +289,7 @@ async def test_a_missing_field_is_named(made: Any) -> None:
 
 async def test_no_process() -> None:
     """A process that isn't there is a bad gateway."""
-    app = binary.create_app(make_config(), litellm_url="http://127.0.0.1:1", litellm_key="sk-process")
+    app = create_app(make_config(), litellm_url="http://127.0.0.1:1", litellm_key="sk-process")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://proxy") as client:
         answer = await client.get("/v1/files", headers=AUTH)
     assert answer.status_code == 502
@@ -314,7 +314,7 @@ async def test_pieces_leave_at_once_and_a_hang_up_ends_the_call(monkeypatch: pyt
     slow = Slow()
     process = Process(lambda request, _: httpx.Response(200, stream=slow))
     monkeypatch.setattr(ProxySessionManager, "_pool", lambda self, upstream: process)
-    app = binary.create_app(make_config(), litellm_url="http://litellm.test", litellm_key="sk-process")
+    app = create_app(make_config(), litellm_url="http://litellm.test", litellm_key="sk-process")
     exchange = Exchange(app, "/v1/audio/speech", b"{}", AUTH)
     assert (await exchange.message())["type"] == "http.response.start"
     assert (await exchange.message())["body"] == b"first"
@@ -345,7 +345,7 @@ async def test_a_hang_up_before_the_answer_cancels(
             raise AssertionError
 
     monkeypatch.setattr(ProxySessionManager, "_pool", lambda self, upstream: Silent())
-    app = binary.create_app(make_config(), litellm_url="http://litellm.test", litellm_key="sk-process")
+    app = create_app(make_config(), litellm_url="http://litellm.test", litellm_key="sk-process")
     exchange = Exchange(app, "/v1/files", body, {**AUTH, "content-type": content_type})
     await asyncio.wait_for(called.wait(), 5)
     exchange.disconnect()
