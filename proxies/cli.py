@@ -26,7 +26,7 @@ from proxies.config.loading import (
     load_config,
 )
 from proxies.config.models import ProxyConfig
-from proxies.front import logs
+from proxies.front.observing import logs
 from proxies.interceptor.cli import interceptor, ports
 from proxies.options import grace_option
 from proxies.redact import redact_text

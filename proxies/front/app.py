@@ -10,12 +10,12 @@ from fastapi import FastAPI
 from proxies.backend import Backend
 from proxies.config.models import ProxyConfig
 from proxies.front.failures import register_exception_handlers
-from proxies.front.metrics import Metrics
-from proxies.front.observed import Observed
+from proxies.front.observing.metrics import Metrics
+from proxies.front.observing.middleware import Observed
+from proxies.front.observing.tracing import Tracing
 from proxies.front.places import Places
 from proxies.front.routes import routes
 from proxies.front.services import Services
-from proxies.front.tracing import Tracing
 from proxies.memory.context import Memory
 
 

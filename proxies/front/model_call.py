@@ -17,11 +17,11 @@ from proxies.backend import Call
 from proxies.dialects.base import Framing
 from proxies.dialects.kinds import Kind
 from proxies.errors import UNREADABLE, ProxyError, internal_error, log_failure
-from proxies.front.account import current
 from proxies.front.body import check_params, parse_object, read_body
 from proxies.front.disconnect import ClientGone, no_answer, or_disconnect
 from proxies.front.identity import identify
 from proxies.front.models import unknown_model
+from proxies.front.observing.record import current
 from proxies.front.services import Services
 from proxies.front.streaming import EventStream, open_stream
 from proxies.headers import for_client, for_provider

@@ -18,10 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from proxies.backend import Forwarded, Passage
 from proxies.errors import ProxyError
 from proxies.front import forms
-from proxies.front.account import current
 from proxies.front.body import check_steering, members, read_body, read_pieces
 from proxies.front.disconnect import ClientGone, no_answer, or_disconnect, send_then_close
 from proxies.front.identity import identify
+from proxies.front.observing.record import current
 from proxies.front.services import Services
 from proxies.headers import check_travels, for_client, for_provider
 from proxies.redact import redact_text

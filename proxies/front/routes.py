@@ -13,11 +13,11 @@ from starlette.types import ASGIApp
 from proxies.dialects.kinds import KINDS
 from proxies.errors import ProxyError
 from proxies.front import health, models, passthrough
-from proxies.front.account import current
 from proxies.front.auth import check_key
 from proxies.front.disconnect import no_answer
 from proxies.front.draining import draining_of
 from proxies.front.model_call import answer
+from proxies.front.observing.record import current
 from proxies.front.places import check_headers
 from proxies.front.services import Services
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from proxies.backend import Backend
 from proxies.config.models import ProxyConfig
-from proxies.front.metrics import Metrics
+from proxies.front.observing.metrics import Metrics
 from proxies.front.places import Places
 from proxies.memory.context import Memory
 

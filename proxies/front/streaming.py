@@ -16,9 +16,9 @@ from starlette.types import Receive, Scope, Send
 from proxies.backend import Stream
 from proxies.dialects.base import Framing
 from proxies.errors import ProxyError, internal_error, log_failure
-from proxies.front.account import current
 from proxies.front.disconnect import send_then_close
 from proxies.front.draining import Draining, draining_of
+from proxies.front.observing.record import current
 from proxies.headers import for_client
 
 _OWN_HEADERS = {

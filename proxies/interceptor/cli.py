@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from proxies import serving
-from proxies.front import logs
+from proxies.front.observing import logs
 from proxies.interceptor.ports import PORT_VARIABLE, PortRegistry, PortRegistryError
 from proxies.interceptor.project import USER_VARIABLE, default_user_id, project_key
 from proxies.options import grace_option

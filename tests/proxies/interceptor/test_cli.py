@@ -24,7 +24,7 @@ def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT_REGISTRY_PATH", str(tmp_path / "ports.json"))
     monkeypatch.setenv("INTERCEPTOR_PORT_MIN", str(low))
     monkeypatch.setenv("INTERCEPTOR_PORT_MAX", str(high))
-    monkeypatch.setattr("proxies.front.logs.configure", lambda *_: None)
+    monkeypatch.setattr("proxies.front.observing.logs.configure", lambda *_: None)
 
 
 @pytest.fixture

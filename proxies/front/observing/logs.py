@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from proxies.front.account import NO_ROUTE, Account, current
+from proxies.front.observing.record import NO_ROUTE, Account, current
 from proxies.redact import RedactingFilter, redact_text
 
 Format = Literal["text", "json"]

@@ -7,10 +7,10 @@ import time
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from proxies.front.account import Account, opened, request_id
-from proxies.front.logs import log_request
-from proxies.front.metrics import Metrics
-from proxies.front.tracing import Tracing
+from proxies.front.observing.logs import log_request
+from proxies.front.observing.metrics import Metrics
+from proxies.front.observing.record import Account, opened, request_id
+from proxies.front.observing.tracing import Tracing
 
 
 class Observed:

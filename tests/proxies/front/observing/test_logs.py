@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from proxies.front import logs
 from proxies.front.app import build_app
+from proxies.front.observing import logs
 from proxies.redact import register_secret
 from proxies.upstream_errors import upstream_error
 from tests.proxies.front.fakes import KEY, Exchange, FakeBackend, make_config

@@ -9,7 +9,7 @@ import pytest
 
 from proxies.config.models import Deployment
 from proxies.errors import ProxyError
-from proxies.front.account import NO_ROUTE, Account, Interval, current, opened, request_id
+from proxies.front.observing.record import NO_ROUTE, Account, Interval, current, opened, request_id
 from proxies.upstream_errors import upstream_error
 
 

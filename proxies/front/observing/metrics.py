@@ -20,7 +20,7 @@ from prometheus_client import (
 )
 from prometheus_client.registry import Collector
 
-from proxies.front.account import Account
+from proxies.front.observing.record import Account
 
 if TYPE_CHECKING:
     pass

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from proxies.front import tracing
 from proxies.front.app import build_app
-from proxies.front.tracing import Tracing
+from proxies.front.observing import tracing
+from proxies.front.observing.tracing import Tracing
 from proxies.upstream_errors import upstream_error
 from tests.proxies.front.fakes import KEY, Exchange, FakeBackend, make_config
 from tests.root import ROOT

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from proxies.front.account import Account, current
-from proxies.front.metrics import Metrics
-from proxies.front.observed import Observed
-from proxies.front.tracing import Tracing
+from proxies.front.observing.metrics import Metrics
+from proxies.front.observing.middleware import Observed
+from proxies.front.observing.record import Account, current
+from proxies.front.observing.tracing import Tracing
 
 
 class Noting(Metrics):

@@ -20,7 +20,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-from proxies.front.account import NO_ROUTE, Account, Interval
+from proxies.front.observing.record import NO_ROUTE, Account, Interval
 from proxies.redact import redact_text
 
 if TYPE_CHECKING:
