@@ -15,7 +15,6 @@ import click
 
 from proxies import serving
 from proxies.binary.process import LiteLLMProcessError, find_command
-from proxies.command_group import Group
 from proxies.config.limits import Limits
 from proxies.config.loading import (
     CONFIG_VARIABLE,
@@ -29,9 +28,10 @@ from proxies.config.models import ProxyConfig
 from proxies.front.observing import logs
 from proxies.interceptor.cli import interceptor, ports
 from proxies.options import grace_option
-from proxies.redact import redact_text
 from proxies.sdk.config import sdk_problems
 from proxies.serving import SetUpError
+from proxies.support.command_group import Group
+from proxies.support.redact import redact_text
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

@@ -37,8 +37,8 @@ from typing import Any, Literal
 
 from starlette.responses import Response
 
-from proxies.jsontext import json_text
-from proxies.redact import redact_text
+from proxies.support.jsontext import json_text
+from proxies.support.redact import redact_text
 
 Dialect = Literal["openai", "anthropic"]
 

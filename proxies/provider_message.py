@@ -13,7 +13,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from proxies.redact import MASK, redact_text
+from proxies.support.redact import MASK, redact_text
 
 
 class Said(NamedTuple):

@@ -30,7 +30,7 @@ from proxies.config.limits import Limits
 from proxies.config.loading import ConfigError
 from proxies.front.draining import Draining
 from proxies.http11 import http11, largest_head, make_room
-from proxies.redact import redact_text
+from proxies.support.redact import redact_text
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

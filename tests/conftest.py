@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from proxies.redact import scoped_secrets
+from proxies.support.redact import scoped_secrets
 
 # The same examples every time, so that a red run says something about the change it ran for. To look for new ones:
 # `pytest --hypothesis-profile default`.

@@ -16,7 +16,12 @@ from tests.root import ROOT
 PACKAGES = ("proxies", "parity")
 LONGEST = 450
 
-LEAVES = {"proxies.command_group", "proxies.litellm_environment", "proxies.redact", "proxies.yamlfile"}
+LEAVES = {
+    "proxies.support.command_group",
+    "proxies.support.litellm_environment",
+    "proxies.support.redact",
+    "proxies.support.yamlfile",
+}
 """What the harness may use of the proxies' package anywhere: utilities that know nothing of a proxy."""
 
 NEEDS_LITELLM = {

@@ -160,7 +160,7 @@ TEST = "[`test_with_memory`](../tests/promises/test_handler.py)"
         (f"| g | t | {TEST} | binary, sdk | live |", "runs in ['mocked']"),
         ("| g | t | somewhere | binary, sdk | mocked |", "nothing is linked"),
         (
-            "| g | t | [`test_any_text_survives`](../tests/proxies/test_jsontext.py) | binary, sdk | mocked |",
+            "| g | t | [`test_any_text_survives`](../tests/proxies/support/test_jsontext.py) | binary, sdk | mocked |",
             "asks for no `arm`",
         ),
     ],

@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from parity.catalogue.scenario import Json, Model, Scenario, Tier
 from parity.support.interrupts import held_back
-from proxies import yamlfile
+from proxies.support import yamlfile
 
 BUILT_IN = Path(__file__).parents[1] / "scenarios"
 SUFFIXES = (".yaml", ".yml")

@@ -29,7 +29,7 @@ from parity.observation.model import Header, Observation
 from parity.support.progress import progress
 from parity.targets.arms import Arm
 from parity.targets.target import UrlTarget, host_of
-from proxies.redact import redact_text
+from proxies.support.redact import redact_text
 
 
 @click.command()

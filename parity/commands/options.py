@@ -20,8 +20,8 @@ from parity.judging.verdict import Verdict
 from parity.observation.file import ObservationFileError
 from parity.recording import file as recordings
 from parity.report import terminal
-from proxies import command_group
-from proxies.redact import redact_text
+from proxies.support import command_group
+from proxies.support.redact import redact_text
 
 EXPECTED = (
     catalogues.CatalogueError,

@@ -15,7 +15,7 @@ from parity.catalogue.selection import Selection
 from parity.commands.options import Unusable, expression_option, load, one, scenarios_option
 from parity.recorder.missing import compile_recordings
 from parity.recording import file as recordings
-from proxies.redact import redact_json
+from proxies.support.redact import redact_json
 
 
 @click.command()

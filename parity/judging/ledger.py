@@ -22,7 +22,7 @@ from parity.judging.contract import Violation
 from parity.judging.diff import Difference
 from parity.judging.jsondiff import ABSENT, canonical, same
 from parity.judging.jsonpath import from_path, to_path
-from proxies import yamlfile
+from proxies.support import yamlfile
 
 BUILT_IN = Path(__file__).parents[1] / "divergences.yaml"
 

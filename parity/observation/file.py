@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from parity.observation.model import Header, Observation
 from parity.support.files import write_text_atomic
-from proxies.redact import redact_json
+from proxies.support.redact import redact_json
 
 LEAKED = "(masked by the harness)"
 Line = TypeVar("Line", bound=BaseModel)

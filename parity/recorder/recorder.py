@@ -38,7 +38,7 @@ from parity.targets.client import Credentials, play
 from parity.targets.deployments import MOCKED_KEY, PROVIDER_URL, QUICK_RETRIES, REFUSED_URL, config_document
 from parity.targets.doubles import httpx_on
 from parity.targets.target import CALL_DEADLINE, client_of, without_noise
-from proxies.redact import MASK, redact_headers
+from proxies.support.redact import MASK, redact_headers
 
 VOLATILE = re.compile(r"^(date|vary|x-litellm-(call-id|model-id|version|.*-(ms|spend|cost)))$")
 """Headers of the LiteLLM process that differ from run to run; recorded by name, with one fixed value."""

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from parity.observation.model import UpstreamCall
-from proxies.redact import redact_headers, redact_json
+from proxies.support.redact import redact_headers, redact_json
 
 CARRIER_HEADERS = frozenset(
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parity.support.interrupts import held_back
-from proxies.litellm_environment import stay_local
+from proxies.support.litellm_environment import stay_local
 
 stay_local()
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from parity.recording.file import RecordingError, SdkAnswer, SdkException
 from parity.recording.litellm_import import litellm
-from proxies.redact import redact_headers
+from proxies.support.redact import redact_headers
 
 BaseResponsesAPIStreamingIterator = resolve_name(
     "litellm.responses.streaming_iterator:BaseResponsesAPIStreamingIterator"

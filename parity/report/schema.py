@@ -12,7 +12,7 @@ from parity.judging.jsonpath import from_path
 from parity.judging.ledger import Divergence, Shortfall
 from parity.judging.normalise import RULES
 from parity.judging.verdict import JudgedDifference, JudgedViolation, Verdict
-from proxies.redact import redact_json, redact_text
+from proxies.support.redact import redact_json, redact_text
 
 FORMAT: Literal[1] = 1
 

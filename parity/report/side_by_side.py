@@ -21,7 +21,7 @@ from parity.judging.normalise import normalise
 from parity.judging.verdict import Verdict
 from parity.observation.model import Observation
 from parity.report.text import LONGEST_VALUE, shown
-from proxies.redact import redact_json
+from proxies.support.redact import redact_json
 
 
 def show(

@@ -29,7 +29,7 @@ from parity.provider.server import refused_url, serve_in_thread
 from parity.targets.arms import Arm
 from parity.targets.deployments import QUICK_RETRIES, config_document
 from parity.targets.target import LiveTarget
-from proxies.redact import redact_text
+from proxies.support.redact import redact_text
 
 START_DEADLINE = 120.0
 STOP_DEADLINE = 20.0

@@ -27,7 +27,7 @@ from parity.targets.asgi import StreamingASGITransport
 from parity.targets.client import Credentials, play
 from parity.targets.deployments import MOCKED_KEY, config_document
 from parity.targets.doubles import Seen, mocked_binary, mocked_sdk
-from proxies.redact import redact_headers, redact_json
+from proxies.support.redact import redact_headers, redact_json
 
 CANCEL_DEADLINE = 5.0
 CALL_DEADLINE = 10.0

@@ -11,7 +11,7 @@ from proxies.config.loading import config_from_environment
 from proxies.config.models import ProxyConfig
 from proxies.errors import ProxyError
 from proxies.front.app import build_app
-from proxies.redact import redact_url
+from proxies.support.redact import redact_url
 
 _log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
 from proxies.headers import for_client, from_litellm
 from proxies.provider_message import of_validation
 from proxies.sessions import ProxySessionManager
-from proxies.sse import SSEDecoder
+from proxies.support.sse import SSEDecoder
 from proxies.upstream_errors import upstream_error
 
 _OWN = "litellm"

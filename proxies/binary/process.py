@@ -30,8 +30,8 @@ import httpx
 
 from proxies.binary.config import KEY_VARIABLE, reports, warm_up_models, write_config
 from proxies.config.models import ProxyConfig
-from proxies.litellm_environment import LOCAL
-from proxies.redact import forget_secret, redact_text, register_secret
+from proxies.support.litellm_environment import LOCAL
+from proxies.support.redact import forget_secret, redact_text, register_secret
 
 logger = logging.getLogger(__name__)
 

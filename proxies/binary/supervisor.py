@@ -20,7 +20,7 @@ from types import TracebackType
 
 from proxies.binary.process import LiteLLMProcess, LiteLLMProcessError, with_last_lines
 from proxies.config.models import ProxyConfig
-from proxies.redact import redact_text
+from proxies.support.redact import redact_text
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from proxies.errors import ProxyError
 from proxies.front import passthrough as data
 from proxies.front.identity import identify
 from proxies.front.routes import TABLE
-from proxies.redact import redact_text, redact_url
 from proxies.sdk.config import sdk_problems
+from proxies.support.redact import redact_text, redact_url
 
 CLIENTS = (
     ("Claude Code", "claude-cli/2.0.14 (external, cli)"),

@@ -22,8 +22,8 @@ from proxies.config.models import (
     ProxyConfig,
 )
 from proxies.config.secret_values import register_secrets
-from proxies.redact import register_secret
-from proxies.yamlfile import Loc, YamlError, YamlFile, did_you_mean, explain, load
+from proxies.support.redact import register_secret
+from proxies.support.yamlfile import Loc, YamlError, YamlFile, did_you_mean, explain, load
 
 CONFIG_VARIABLE = "MEMORY_PROXY_CONFIG"
 

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 from proxies.config.limits import Limits
 from proxies.config.memory import ContextRetrieval
 from proxies.config.patterns import compiled
-from proxies.redact import redact_json
-from proxies.yamlfile import Loc, YamlFile, dotted_path
+from proxies.support.redact import redact_json
+from proxies.support.yamlfile import Loc, YamlFile, dotted_path
 
 DEFAULT_MAX_BODY_BYTES = 32 * 1024 * 1024
 

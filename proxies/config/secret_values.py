@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit
 
-from proxies.redact import is_secret_name, register_secret
+from proxies.support.redact import is_secret_name, register_secret
 
 _SHORTEST = 8  # characters; stand-ins such as `none` would mask ordinary words
 

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from proxies.dialects.base import Open
 from proxies.errors import ProxyError, envelope
-from proxies.jsontext import json_text
-from proxies.sse import encode
+from proxies.support.jsontext import json_text
+from proxies.support.sse import encode
 
 _List = list[dict[str, Any]]
 

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from proxies.dialects.base import Open
 from proxies.errors import UNREACHABLE, UNREADABLE, ProxyError, envelope
-from proxies.jsontext import json_text
-from proxies.sse import encode
+from proxies.support.jsontext import json_text
+from proxies.support.sse import encode
 from proxies.upstream_errors import upstream_error
 
 _Text = Annotated[str, Field(min_length=1)]

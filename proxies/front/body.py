@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from proxies.errors import ProxyError
 from proxies.front.steering import is_steering, is_steering_label
-from proxies.redact import redact_text
+from proxies.support.redact import redact_text
 
 
 async def read_body(request: Request, limit: int, within: float | None = None) -> bytes:

@@ -16,7 +16,7 @@ from proxies.errors import (
     log_failure,
     status_line,
 )
-from proxies.redact import redact_text
+from proxies.support.redact import redact_text
 
 
 def register_exception_handlers(app: FastAPI) -> None:

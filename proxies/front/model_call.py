@@ -25,9 +25,9 @@ from proxies.front.observing.record import current
 from proxies.front.services import Services
 from proxies.front.streaming import EventStream, open_stream
 from proxies.headers import for_client, for_provider
-from proxies.jsontext import json_text
 from proxies.memory.context import HEADER, Enriched
 from proxies.memory.routing import memory_headers
+from proxies.support.jsontext import json_text
 
 Result = TypeVar("Result")
 

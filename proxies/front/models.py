@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from proxies.errors import ProxyError
 from proxies.front.services import Services
-from proxies.redact import redact_text
+from proxies.support.redact import redact_text
 
 # Nobody knows when a configured name was created. This is the moment LiteLLM gives for all of its models.
 _CREATED = 1677610602

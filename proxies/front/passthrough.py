@@ -24,7 +24,7 @@ from proxies.front.identity import identify
 from proxies.front.observing.record import current
 from proxies.front.services import Services
 from proxies.headers import check_travels, for_client, for_provider
-from proxies.redact import redact_text
+from proxies.support.redact import redact_text
 
 FAMILIES = (
     "assistants",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from proxies.litellm_environment import stay_local
+from proxies.support.litellm_environment import stay_local
 
 SAFE = frozenset({"metadata", "user", "drop_params"})
 """LiteLLM owns these names and clients may still send them: OpenAI's own two, and one that only drops."""

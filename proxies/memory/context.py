@@ -26,8 +26,8 @@ from proxies.memory.store import Store, StoreError
 from proxies.memory.strategies import Injection, Layout, Turn, find_turn, inject, is_injected, render
 from proxies.memory.supermemory import Supermemory
 from proxies.memory.transcript import Transcript
-from proxies.redact import redact_text
 from proxies.sessions import MemorySessionManager
+from proxies.support.redact import redact_text
 
 Outcome = Literal["hit", "miss", "skipped", "error"]
 

@@ -19,11 +19,11 @@ from proxies.config.models import Deployment, ProxyConfig
 from proxies.dialects.kinds import KINDS
 from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
 from proxies.headers import for_client, from_litellm
-from proxies.litellm_environment import stay_local
 from proxies.sdk.clients import client_for
 from proxies.sdk.router import ROUTING_PARAMS, Routing
 from proxies.sessions import READ_TIMEOUT, LiteLLMSessionManager, bodies_of_answers
-from proxies.sse import SSEDecoder
+from proxies.support.litellm_environment import stay_local
+from proxies.support.sse import SSEDecoder
 from proxies.upstream_errors import upstream_error
 
 

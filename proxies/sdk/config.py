@@ -11,7 +11,7 @@ from typing import Any
 
 from proxies.config.models import ProxyConfig
 from proxies.sdk.router import fallback_names
-from proxies.yamlfile import Loc
+from proxies.support.yamlfile import Loc
 
 Check = Callable[[Any], str]
 """Says what a value would have to be; empty when it is right."""

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from parity.targets.arms import ARMS
 from parity.targets.stack import START_DEADLINE, ProxyProcess
-from proxies.redact import redact_text
+from proxies.support.redact import redact_text
 
 pytestmark = pytest.mark.timeout(600)  # a failing example is made smaller, which takes its time
 

@@ -29,7 +29,7 @@ from parity.provider.control import base_url
 from parity.provider.server import refused_url, serve_in_thread
 from parity.recording import file as recordings
 from parity.recording.file import Recording
-from proxies import yamlfile
+from proxies.support import yamlfile
 from tests.root import ROOT
 
 MODELS = str(loading.BUILT_IN / "models")  # asks no backend, so it needs no time either

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from proxies.front.observing.record import NO_ROUTE, Account, current
-from proxies.redact import RedactingFilter, redact_text
+from proxies.support.redact import RedactingFilter, redact_text
 
 Format = Literal["text", "json"]
 

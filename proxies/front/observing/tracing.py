@@ -21,7 +21,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from proxies.front.observing.record import NO_ROUTE, Account, Interval
-from proxies.redact import redact_text
+from proxies.support.redact import redact_text
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

@@ -13,7 +13,7 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from parity.catalogue.loading import BUILT_IN, Catalogue, CatalogueError, fingerprint, json_schema, read_file
 from parity.catalogue.scenario import Scenario
-from proxies import yamlfile
+from proxies.support import yamlfile
 
 PLAIN = """\
 id: mine.plain

@@ -9,7 +9,7 @@ import pytest
 
 from proxies.config.loading import ConfigError, config_from_environment, litellm_key, load_config
 from proxies.config.models import DEFAULT_PATTERNS, LITELLM_SECTIONS, Deployment, ProxyConfig
-from proxies.redact import redact_text
+from proxies.support.redact import redact_text
 from tests.root import ROOT
 
 EXAMPLE = ROOT / "examples" / "config.yaml"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from proxies import redact
 from proxies.config.loading import load_config
-from proxies.redact import redact_text
+from proxies.support import redact
+from proxies.support.redact import redact_text
 
 CONFIG = """\
 model_list:

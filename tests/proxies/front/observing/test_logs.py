@@ -17,7 +17,7 @@ import pytest
 
 from proxies.front.app import build_app
 from proxies.front.observing import logs
-from proxies.redact import register_secret
+from proxies.support.redact import register_secret
 from proxies.upstream_errors import upstream_error
 from tests.proxies.front.fakes import KEY, Exchange, FakeBackend, make_config
 from tests.root import ROOT

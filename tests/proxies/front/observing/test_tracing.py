@@ -251,9 +251,9 @@ async def test_ours_are_the_only_ones() -> None:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import SimpleSpanProcessor
         from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-        from proxies.front.tracing import Tracing
+        from proxies.front.observing.tracing import Tracing
         from tests.proxies.front.fakes import FakeBackend
-        from tests.proxies.front.test_tracing import ASKED, ask
+        from tests.proxies.front.observing.test_tracing import ASKED, ask
         exporter, provider = InMemorySpanExporter(), TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(exporter))
         trace.set_tracer_provider(provider)
@@ -317,7 +317,7 @@ def test_no_sdk_is_imported_unless_it_is_asked_for() -> None:
     """Who doesn't trace doesn't pay."""
     said = run("""
         import sys
-        from proxies.front.tracing import Tracing
+        from proxies.front.observing.tracing import Tracing
         Tracing().start()
         print([name for name in sys.modules if name.startswith("opentelemetry.sdk")])
     """)
@@ -330,7 +330,7 @@ def test_without_the_sdk() -> None:
         """
         import sys
         sys.modules["opentelemetry.sdk.trace"] = None
-        from proxies.front.tracing import Tracing
+        from proxies.front.observing.tracing import Tracing
         Tracing().start()
         print("goes on")
         """,
@@ -345,7 +345,7 @@ def test_the_provider_of_the_process() -> None:
     script = """
         from opentelemetry import trace
         from opentelemetry.sdk.trace import TracerProvider
-        from proxies.front import tracing
+        from proxies.front.observing import tracing
         print(tracing._of_the_process())
         provider = TracerProvider()
         trace.set_tracer_provider(provider)

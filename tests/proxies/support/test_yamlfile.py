@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from proxies.yamlfile import YamlError, YamlFile, did_you_mean, dotted_path, explain, load, loads
+from proxies.support.yamlfile import YamlError, YamlFile, did_you_mean, dotted_path, explain, load, loads
 
 TEXT = """\
 # a comment

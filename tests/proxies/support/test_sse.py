@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxies.sse import Event, SSEDecoder, encode
+from proxies.support.sse import Event, SSEDecoder, encode
 
 
 def decode(*chunks: bytes) -> list[Event]:

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from rich.console import Console
 from rich.table import Table
 
-from proxies.command_group import Group
+from proxies.support.command_group import Group
 from tests.root import ROOT
 
 CONFIG = """\

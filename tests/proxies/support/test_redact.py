@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxies.redact import (
+from proxies.support.redact import (
     MASK,
     RedactingFilter,
     forget_secret,

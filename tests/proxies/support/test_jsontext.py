@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxies.jsontext import json_text
+from proxies.support.jsontext import json_text
 
 any_character = st.characters(exclude_categories=[])
 

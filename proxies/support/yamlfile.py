@@ -20,7 +20,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from proxies.redact import MASK, redact_json, redact_text
+from proxies.support.redact import MASK, redact_json, redact_text
 
 Loc = Sequence[str | int]
 
