@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import click
 
-from proxies import serving
 from proxies.binary.process import LiteLLMProcessError, find_command
 from proxies.config.limits import Limits
 from proxies.config.loading import (
@@ -27,9 +26,10 @@ from proxies.config.loading import (
 from proxies.config.models import ProxyConfig
 from proxies.front.observing import logs
 from proxies.interceptor.cli import interceptor, ports
-from proxies.options import grace_option
 from proxies.sdk.config import sdk_problems
-from proxies.serving import SetUpError
+from proxies.server import serving
+from proxies.server.options import grace_option
+from proxies.server.serving import SetUpError
 from proxies.support.command_group import Group
 from proxies.support.redact import redact_text
 

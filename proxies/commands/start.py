@@ -16,13 +16,13 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from proxies import serving
 from proxies.binary.app import create_app
 from proxies.config.models import ProxyConfig
 from proxies.interceptor import app as interceptor
 from proxies.interceptor.ports import PORT_VARIABLE, PortRegistry, PortRegistryError
 from proxies.interceptor.project import USER_VARIABLE, default_user_id, project_key
-from proxies.serving import Service, SetUpError
+from proxies.server import serving
+from proxies.server.serving import Service, SetUpError
 
 _LOOPBACK = "127.0.0.1"
 _ADVICE = "stop the program that uses it, or `memory-proxy ports remove` the project, and it gets a new one"
@@ -33,7 +33,7 @@ def start(config: ProxyConfig, host: str, port: int, projects: Sequence[Path], g
     """Serves until a signal; for each directory of `projects` an interceptor on loopback.
 
     Once all of them answer, prints a line for each on stdout: its name and its URL, for an interceptor then its user
-    id and its project. Raises as `proxies.serving.serve` does.
+    id and its project. Raises as `proxies.server.serving.serve` does.
     """
     with contextlib.ExitStack() as held:
         sock = held.enter_context(serving.bind(host, port))

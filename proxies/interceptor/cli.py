@@ -15,12 +15,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from proxies import serving
 from proxies.front.observing import logs
 from proxies.interceptor.ports import PORT_VARIABLE, PortRegistry, PortRegistryError
 from proxies.interceptor.project import USER_VARIABLE, default_user_id, project_key
-from proxies.options import grace_option
-from proxies.serving import Service, SetUpError
+from proxies.server import serving
+from proxies.server.options import grace_option
+from proxies.server.serving import Service, SetUpError
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _directory = click.argument("directory", metavar="[DIR]", type=_FOLDER, default=".")

@@ -24,7 +24,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from proxies.front.app import build_app
-from proxies.serving import Service, bind, serve
+from proxies.server.serving import Service, bind, serve
 from tests.proxies.front.fakes import FakeBackend, FakeStream, make_config
 
 CHUNK = {"id": "1", "choices": [{"index": 0, "delta": {"content": "Hello" * 1000}}]}

@@ -13,7 +13,7 @@ from proxies.commands.start import start
 from proxies.config.models import ProxyConfig
 from proxies.interceptor.ports import PortRegistry
 from proxies.interceptor.project import default_user_id
-from proxies.serving import Service, SetUpError
+from proxies.server.serving import Service, SetUpError
 
 
 @pytest.fixture

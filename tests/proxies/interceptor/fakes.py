@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import httpx
 import uvicorn
 
-from proxies import serving
 from proxies.interceptor.app import USER_HEADER, create_app
+from proxies.server import serving
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 

@@ -12,7 +12,7 @@ from proxies import cli
 from proxies.interceptor import cli as interceptor_cli
 from proxies.interceptor.ports import PortRegistry
 from proxies.interceptor.project import default_user_id
-from proxies.serving import SetUpError
+from proxies.server.serving import SetUpError
 from tests.proxies.interceptor.fakes import free_range
 
 
@@ -251,7 +251,7 @@ def test_where_an_interceptor_listens(shop: Path, monkeypatch: pytest.MonkeyPatc
         bound.append((host, port))
         raise SetUpError("taken")
 
-    monkeypatch.setattr("proxies.serving.bind", bind)
+    monkeypatch.setattr("proxies.server.serving.bind", bind)
     port = PortRegistry().get_or_allocate_port(shop)
     assert run("interceptor").exit_code == 2
     monkeypatch.setenv("INTERCEPTOR_PORT", "7777")

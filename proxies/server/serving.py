@@ -29,7 +29,7 @@ import uvicorn
 from proxies.config.limits import Limits
 from proxies.config.loading import ConfigError
 from proxies.front.draining import Draining
-from proxies.http11 import http11, largest_head, make_room
+from proxies.server.http11 import http11, largest_head, make_room
 from proxies.support.redact import redact_text
 
 if TYPE_CHECKING:

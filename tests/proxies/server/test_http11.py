@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import uvicorn
 
-from proxies import http11 as module
 from proxies.config.limits import Limits
 from proxies.front.app import build_app
-from proxies.http11 import http11, largest_head, make_room
+from proxies.server import http11 as module
+from proxies.server.http11 import http11, largest_head, make_room
 from tests.proxies.front.fakes import KEY, FakeBackend, make_config
 
 KEY_LINE = f"authorization: Bearer {KEY}\r\n"

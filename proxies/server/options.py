@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from proxies import serving
+from proxies.server import serving
 
 
 class _Seconds(click.FloatRange):

@@ -20,10 +20,10 @@ import httpx
 import pytest
 import uvicorn
 
-from proxies import serving
 from proxies.binary.process import LiteLLMProcessError
 from proxies.config.limits import Limits
-from proxies.serving import Crash, Service, SetUpError, bind, serve, url_of
+from proxies.server import serving
+from proxies.server.serving import Crash, Service, SetUpError, bind, serve, url_of
 from tests.proxies.front.fakes import KEY
 from tests.root import ROOT
 

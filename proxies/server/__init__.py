@@ -1,0 +1,1 @@
+"""Serves applications on sockets: uvicorn, HTTP/1.1 limits, a clean stop."""
