@@ -34,30 +34,30 @@ Result = TypeVar("Result")
 
 async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
     """Check, call the backend, answer; nothing is answered to a client that goes away before."""
-    account = current()
-    with account.reading:
+    record = current()
+    with record.reading:
         sent = await read_body(request, services.config.max_body_bytes, services.config.limits.body_timeout)
     body = parse_object(sent)
     check_params(body, kind.shape)
     if body.get("stream") and kind.framing is None:
         raise ProxyError(400, "There are no streams on this route.", param="stream")
     deployments = services.config.group(body["model"])
-    account.note_model(body["model"], deployments)
+    record.note_model(body["model"], deployments)
     if not deployments:
         raise unknown_model(body["model"])
     routing = identify(request.headers, services.config)
     forwarded = for_provider(request.headers)
-    account.user_id = routing.user_id
+    record.user_id = routing.user_id
     doing = f"{request.method} {request.url.path}"
 
     async def work() -> ASGIApp:
-        with account.memory:
+        with record.memory:
             enriched = (
                 await services.memory.enrich(request.headers, routing, deployments, body, kind.layout)
                 if kind.layout
                 else Enriched(body)
             )
-        account.memory_outcome = enriched.headers.get(HEADER, "")
+        record.memory_outcome = enriched.headers.get(HEADER, "")
         call = Call(
             route=kind.route,
             model=body["model"],
@@ -80,10 +80,10 @@ async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
 
 
 async def _plain(services: Services, call: Call, kind: Kind, enriched: Enriched) -> ASGIApp:
-    account = current()
-    with account.upstream:
+    record = current()
+    with record.upstream:
         reply = await services.backend.complete(call)
-    account.note_usage(reply.body)
+    record.note_usage(reply.body)
     if not kind.is_answer(reply.body):
         raise ProxyError(502, UNREADABLE)
     enriched.heard(reply.body)

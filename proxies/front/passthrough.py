@@ -58,9 +58,9 @@ async def forward(services: Services, request: Request) -> ASGIApp:
     if not _SAFE_PATH.fullmatch(path):
         raise ProxyError(404, f"There is no route {request.method} {redact_text(path)}.")
     services.backend.check_forwards()
-    account = current()
+    record = current()
     limit, within = services.config.max_body_bytes, services.config.limits.body_timeout
-    account.user_id = identify(request.headers, services.config).user_id
+    record.user_id = identify(request.headers, services.config).user_id
     forwarded = for_provider(request.headers)
     sent = {name: request.headers[name] for name in _ABOUT_THE_BODY if name in request.headers}
     for name, value in sent.items():
@@ -78,12 +78,12 @@ async def forward(services: Services, request: Request) -> ASGIApp:
         pieces = forms.checked(read_pieces(request, limit, within), content_type, check)
         body = _and_then(pieces, uploaded)
     else:
-        with account.reading:
+        with record.reading:
             body = await read_body(request, limit, within)
         check_steering({name: value for name, value in members(body).items() if name not in own})
         uploaded.set()
     raw_path = request.scope.get("raw_path") or path.encode()
-    account.upstream.begin()
+    record.upstream.begin()
     work = services.backend.forward(
         Forwarded(
             method=request.method,
@@ -91,7 +91,7 @@ async def forward(services: Services, request: Request) -> ASGIApp:
             query=request.scope["query_string"].decode("latin-1"),
             headers={**forwarded, **sent},
             body=body,
-            user_id=account.user_id,
+            user_id=record.user_id,
         )
     )
 

@@ -64,9 +64,9 @@ def routes(services: Services) -> list[Route]:
 
 def _guarded(services: Services, row: Row) -> Callable[[Request], Awaitable[ASGIApp]]:
     async def handle(request: Request) -> ASGIApp:
-        account = current()
-        account.route = row.path.replace(":path}", "}")
-        account.background = row.open
+        record = current()
+        record.route = row.path.replace(":path}", "}")
+        record.background = row.open
         try:
             check_headers(request.headers.raw, services.config.limits)
             if row.open:
@@ -80,7 +80,7 @@ def _guarded(services: Services, row: Row) -> Callable[[Request], Awaitable[ASGI
                 place.free()
                 raise
         except ProxyError as error:
-            account.failure = error
+            record.failure = error
             raise
         except ClientDisconnect:  # in the middle of its request
             return no_answer

@@ -51,28 +51,28 @@ class EventStream:
         await send_then_close(self._send_all(send, draining_of(scope)), receive, self._stream.aclose)
 
     async def _send_all(self, send: Send, draining: Draining) -> None:
-        account = current()
-        account.streamed = True
+        record = current()
+        record.streamed = True
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         if self._first is not None:
-            account.note_usage(self._first)
+            record.note_usage(self._first)
             await _send_body(send, self._framing.frame(self._first))
             try:
                 async with draining.until_cut():
                     async for chunk in self._chunks:
-                        account.note_usage(chunk)
+                        record.note_usage(chunk)
                         await _send_body(send, self._framing.frame(chunk))
             except ProxyError as error:
-                account.failure = error
+                record.failure = error
                 await _send_body(send, self._framing.failure(error))
             except OSError:
                 raise
             except Exception as bug:
                 log_failure(bug, self._doing)
-                account.failure = internal_error()
-                await _send_body(send, self._framing.failure(account.failure))
-        account.upstream.end()
+                record.failure = internal_error()
+                await _send_body(send, self._framing.failure(record.failure))
+        record.upstream.end()
         if self._framing.end:
             await _send_body(send, self._framing.end)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

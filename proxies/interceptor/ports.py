@@ -52,7 +52,7 @@ class PortRegistryError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class ProjectPort:
     """One row of `PortRegistry.check`.
 
     `state` is "serving" when the project's interceptor listens on `port`, "taken" when another program does.
@@ -151,7 +151,7 @@ class PortRegistry:
             ports.clear()
         return count
 
-    def check(self) -> list[Mapping]:
+    def check(self) -> list[ProjectPort]:
         """How it stands with each project, in the order of the ports."""
         return [self._checked(project, port) for project, port in self.mappings().items()]
 
@@ -189,7 +189,7 @@ class PortRegistry:
     def _lock_of(self, port: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{port}.lock")
 
-    def _checked(self, project: str, port: int) -> Mapping:
+    def _checked(self, project: str, port: int) -> ProjectPort:
         problems, notes = [], []
         state: State = "free"
         if self.is_served(port):
@@ -201,7 +201,7 @@ class PortRegistry:
             problems.append("the directory does not exist")
         if not self.min_port <= port <= self.max_port:
             notes.append(f"outside the range {self.min_port}-{self.max_port}")
-        return Mapping(project, port, state, tuple(problems), tuple(notes))
+        return ProjectPort(project, port, state, tuple(problems), tuple(notes))
 
     def _unused(self, ports: dict[str, int]) -> int:
         given = set(ports.values())

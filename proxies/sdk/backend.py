@@ -20,7 +20,7 @@ from proxies.dialects.kinds import KINDS
 from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
 from proxies.headers import for_client, from_litellm
 from proxies.sdk.clients import client_for
-from proxies.sdk.router import ROUTING_PARAMS, Routing
+from proxies.sdk.router import ROUTING_PARAMS, Router
 from proxies.sessions import READ_TIMEOUT, LiteLLMSessionManager, bodies_of_answers
 from proxies.support.litellm_environment import stay_local
 from proxies.support.sse import SSEDecoder
@@ -33,7 +33,7 @@ class SdkBackend:
     def __init__(self, config: ProxyConfig) -> None:
         self._config = config
         self._sessions = LiteLLMSessionManager(read_timeout=READ_TIMEOUT)
-        self._routing = Routing(config)
+        self._router = Router(config)
         self._started = False
 
     async def start(self) -> None:
@@ -51,7 +51,7 @@ class SdkBackend:
             return await _function(call)(**await self._request(call, deployment))
 
         try:
-            answer = await self._routing.run(call.model, ask)
+            answer = await self._router.run(call.model, ask)
         except Exception as error:
             raise _refusal(error, call.route) from None
         body = answer if isinstance(answer, dict) else _as_sent(answer, nulls=KINDS[call.route].nulls)
@@ -65,7 +65,7 @@ class SdkBackend:
                 return await _function(call)(**await self._request(call, deployment))
 
         try:
-            answer = await self._routing.stream(call.model, ask)
+            answer = await self._router.stream(call.model, ask)
         except Exception as error:
             raise _refusal(error, call.route) from None
         return SdkStream(call, answer, bodies)
@@ -96,7 +96,7 @@ class SdkBackend:
             arguments["drop_params"] = settings["drop_params"]
         # A deployment's own parameters are defaults, which a client may override, except what steers.
         arguments |= {**params, **call.params, "model": params["model"], "num_retries": 0, "max_retries": 0}
-        arguments["timeout"] = self._routing.timeout(deployment, stream=bool(call.params.get("stream")))
+        arguments["timeout"] = self._router.timeout(deployment, stream=bool(call.params.get("stream")))
         if call.headers:
             arguments["extra_headers"] = {**(params.get("extra_headers") or {}), **call.headers}
         if (client := await client_for(self._sessions, call.route, params, call.user_id)) is not None:

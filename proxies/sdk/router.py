@@ -35,7 +35,7 @@ ROUTING_PARAMS = frozenset({"num_retries", "request_timeout", "stream_timeout", 
 _REFUSALS = (401, 403)
 
 
-class Routing:
+class Router:
     """Decides which deployment is asked, how often, and who stands in for a group that fails."""
 
     def __init__(self, config: ProxyConfig) -> None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from proxies.front.observing.record import NO_ROUTE, Account, current
+from proxies.front.observing.record import NO_ROUTE, RequestRecord, current
 from proxies.support.redact import RedactingFilter, redact_text
 
 Format = Literal["text", "json"]
@@ -63,14 +63,14 @@ def announce(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def log_request(account: Account) -> None:
+def log_request(record: RequestRecord) -> None:
     """The line of a request that has ended. Those about the proxy itself, such as `/health`, are for debugging."""
-    level = logging.DEBUG if account.background else logging.INFO
+    level = logging.DEBUG if record.background else logging.INFO
     if _requests.isEnabledFor(level):
-        fields = _fields(account)
+        fields = _fields(record)
         # The route, not the path: that may hold anything, a line's end too.
         _requests.log(
-            level, "%s %s %d", account.method, account.route, account.final_status, extra={_FIELDS: fields}
+            level, "%s %s %d", record.method, record.route, record.final_status, extra={_FIELDS: fields}
         )
 
 
@@ -117,34 +117,34 @@ def _fields_of(record: logging.LogRecord) -> dict[str, Any]:
     return {"request_id": redact_text(request_id)} if request_id else {}
 
 
-def _fields(account: Account) -> dict[str, Any]:
+def _fields(record: RequestRecord) -> dict[str, Any]:
     """What is known; nothing else is named. Times are in milliseconds."""
-    failure = account.failure
+    failure = record.failure
     return {
         name: value
         for name, value in (
-            ("request_id", _clean(account.request_id)),
-            ("trace_id", account.trace_id),
-            ("method", account.method),
-            ("route", account.route),
-            ("path", _clean(account.path) if account.route == NO_ROUTE else None),
-            ("status", account.final_status),
-            ("outcome", account.outcome),
-            ("user_id", _clean(account.user_id)),
-            ("model", _clean(account.model)),
-            ("stream", account.streamed or None),
-            ("upstream_status", account.upstream_status),
-            ("upstream_request_id", _clean(_id_of_provider(account.answer_headers))),
+            ("request_id", _clean(record.request_id)),
+            ("trace_id", record.trace_id),
+            ("method", record.method),
+            ("route", record.route),
+            ("path", _clean(record.path) if record.route == NO_ROUTE else None),
+            ("status", record.final_status),
+            ("outcome", record.outcome),
+            ("user_id", _clean(record.user_id)),
+            ("model", _clean(record.model)),
+            ("stream", record.streamed or None),
+            ("upstream_status", record.upstream_status),
+            ("upstream_request_id", _clean(_id_of_provider(record.answer_headers))),
             ("error_type", failure and _clean(failure.type)),
             ("error_code", failure and _clean(failure.code or "")),
-            ("input_tokens", account.input_tokens),
-            ("output_tokens", account.output_tokens),
-            ("memory", account.memory_outcome),
-            ("total_ms", _ms(account.total.seconds)),
-            ("upstream_ms", _ms(account.upstream.seconds)),
-            ("memory_ms", _ms(account.memory.seconds) if account.memory_outcome else None),
-            ("first_token_ms", _ms(account.first_token)),
-            ("overhead_ms", _ms(account.overhead)),
+            ("input_tokens", record.input_tokens),
+            ("output_tokens", record.output_tokens),
+            ("memory", record.memory_outcome),
+            ("total_ms", _ms(record.total.seconds)),
+            ("upstream_ms", _ms(record.upstream.seconds)),
+            ("memory_ms", _ms(record.memory.seconds) if record.memory_outcome else None),
+            ("first_token_ms", _ms(record.first_token)),
+            ("overhead_ms", _ms(record.overhead)),
         )
         if value is not None and value != ""
     }

@@ -20,7 +20,7 @@ from prometheus_client import (
 )
 from prometheus_client.registry import Collector
 
-from proxies.front.observing.record import Account
+from proxies.front.observing.record import RequestRecord
 
 if TYPE_CHECKING:
     pass
@@ -40,7 +40,7 @@ class Metrics:
     def __init__(self, sessions: Callable[[], Mapping[str, int]]) -> None:
         registry = CollectorRegistry()
         self._registry = _WithoutDates(registry)
-        self._open: set[Account] = set()
+        self._open: set[RequestRecord] = set()
         self._requests = Counter(
             "memory_proxy_requests",
             "Requests that have ended. Status 499: the client had gone.",
@@ -102,39 +102,39 @@ class Metrics:
         )
         ProcessCollector(registry=registry)
 
-    def begun(self, account: Account) -> None:
+    def begun(self, record: RequestRecord) -> None:
         """A request has come."""
-        self._open.add(account)
+        self._open.add(record)
 
-    def ended(self, account: Account) -> None:
-        """It has been served, and its account closed."""
-        self._open.discard(account)
-        route = account.route
-        model = account.model if account.known else UNKNOWN_MODEL if account.model else ""
-        self._requests.labels(route, model, str(account.final_status), account.outcome).inc()
-        if account.background:
+    def ended(self, record: RequestRecord) -> None:
+        """It has been served, and its record closed."""
+        self._open.discard(record)
+        route = record.route
+        model = record.model if record.known else UNKNOWN_MODEL if record.model else ""
+        self._requests.labels(route, model, str(record.final_status), record.outcome).inc()
+        if record.background:
             return
-        self._total.labels(route).observe(account.total.seconds or 0.0)
-        if account.memory_outcome:
-            self._lookups.labels(account.memory_outcome).inc()
-            if account.memory_outcome != "skipped":
-                self._lookup.observe(account.memory.seconds or 0.0)
-        if account.upstream.seconds is not None:
-            self._upstream.labels(route, model).observe(account.upstream.seconds)
-        if account.overhead is not None:
-            self._overhead.labels(route).observe(account.overhead)
-        if account.first_token is not None:
-            self._first_token.labels(route, model).observe(account.first_token)
+        self._total.labels(route).observe(record.total.seconds or 0.0)
+        if record.memory_outcome:
+            self._lookups.labels(record.memory_outcome).inc()
+            if record.memory_outcome != "skipped":
+                self._lookup.observe(record.memory.seconds or 0.0)
+        if record.upstream.seconds is not None:
+            self._upstream.labels(route, model).observe(record.upstream.seconds)
+        if record.overhead is not None:
+            self._overhead.labels(route).observe(record.overhead)
+        if record.first_token is not None:
+            self._first_token.labels(route, model).observe(record.first_token)
 
     def text(self) -> bytes:
         """Every family with its samples. Call it in the event loop, whose tasks are counted."""
         return generate_latest(self._registry)
 
     def _in_flight(self) -> int:
-        return sum(not account.background for account in self._open)
+        return sum(not record.background for record in self._open)
 
     def _streams(self) -> int:
-        return sum(account.streamed for account in self._open)
+        return sum(record.streamed for record in self._open)
 
 
 class _WithoutDates(Collector):

@@ -1,4 +1,4 @@
-"""Around everything else: opens a request's account, sees what is answered, and closes it whatever happens."""
+"""Around everything else: opens a request's record, sees what is answered, and closes it whatever happens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxies.front.observing.logs import log_request
 from proxies.front.observing.metrics import Metrics
-from proxies.front.observing.record import Account, opened, request_id
+from proxies.front.observing.record import RequestRecord, opened, request_id
 from proxies.front.observing.tracing import Tracing
 
 
@@ -26,7 +26,7 @@ class Observed:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        account = Account(
+        record = RequestRecord(
             method=scope["method"],
             path=scope["path"],
             request_id=request_id(headers.get("x-request-id")),
@@ -35,21 +35,21 @@ class Observed:
         async def noting(message: Message) -> None:
             await send(message)
             if message["type"] == "http.response.start":
-                account.status = message["status"]
-                account.answer_headers = message["headers"]
+                record.status = message["status"]
+                record.answer_headers = message["headers"]
                 return
-            if account.first_byte is None and message.get("body"):
-                account.first_byte = time.perf_counter()
-            account.whole = not message.get("more_body", False)
+            if record.first_byte is None and message.get("body"):
+                record.first_byte = time.perf_counter()
+            record.whole = not message.get("more_body", False)
 
-        self._metrics.begun(account)
+        self._metrics.begun(record)
         try:
-            with self._tracing.request(account, headers), opened(account):
+            with self._tracing.request(record, headers), opened(record):
                 try:
                     await self.app(scope, receive, noting)
                 except BaseException as error:
-                    account.broken = error
+                    record.broken = error
                     raise
         finally:
-            self._metrics.ended(account)
-            log_request(account)
+            self._metrics.ended(record)
+            log_request(record)

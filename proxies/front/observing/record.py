@@ -62,7 +62,7 @@ class Interval:
 
 
 @dataclass(slots=True, eq=False)
-class Account:
+class RequestRecord:
     """One request. Text is as the client sent it, so it is redacted before it is shown.
 
     `model` is the one asked for, `known` whether it is configured; `provider` is LiteLLM's name of who serves it.
@@ -165,23 +165,23 @@ def _tokens(usage: Mapping[str, Any], openai: str, anthropic: str, else_: int | 
     return value if isinstance(value, int) else else_
 
 
-_current: ContextVar[Account | None] = ContextVar("account", default=None)
+_current: ContextVar[RequestRecord | None] = ContextVar("record", default=None)
 
 
-def current() -> Account:
-    """The account of the request under way; one that nobody reads, where there is no request."""
-    return _current.get() or Account()
+def current() -> RequestRecord:
+    """The record of the request under way; one that nobody reads, where there is no request."""
+    return _current.get() or RequestRecord()
 
 
 @contextmanager
-def opened(account: Account) -> Iterator[Account]:
-    """`account` is the current one inside, and its total time runs."""
-    token = _current.set(account)
-    account.total.begin()
+def opened(record: RequestRecord) -> Iterator[RequestRecord]:
+    """`record` is the current one inside, and its total time runs."""
+    token = _current.set(record)
+    record.total.begin()
     try:
-        yield account
+        yield record
     finally:
-        account.close()
+        record.close()
         _current.reset(token)
 
 

@@ -20,7 +20,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-from proxies.front.observing.record import NO_ROUTE, Account, Interval
+from proxies.front.observing.record import NO_ROUTE, Interval, RequestRecord
 from proxies.support.redact import redact_text
 
 if TYPE_CHECKING:
@@ -59,32 +59,32 @@ class Tracing:
             own, self._own = self._own, None
             await asyncio.to_thread(own.shutdown)
 
-    def request(self, account: Account, headers: Mapping[str, str]) -> AbstractContextManager[None]:
-        """Around a request; at the end its account is closed, and the spans are made from it."""
-        return _NOTHING if self._tracer is None else self._traced(self._tracer, account, headers)
+    def request(self, record: RequestRecord, headers: Mapping[str, str]) -> AbstractContextManager[None]:
+        """Around a request; at the end its record is closed, and the spans are made from it."""
+        return _NOTHING if self._tracer is None else self._traced(self._tracer, record, headers)
 
     @contextmanager
-    def _traced(self, tracer: Tracer, account: Account, headers: Mapping[str, str]) -> Iterator[None]:
+    def _traced(self, tracer: Tracer, record: RequestRecord, headers: Mapping[str, str]) -> Iterator[None]:
         from opentelemetry import propagate, trace
 
         span = tracer.start_span(
-            account.method,
+            record.method,
             context=propagate.extract(headers),
             kind=trace.SpanKind.SERVER,
-            attributes={"http.request.method": account.method, "url.path": redact_text(account.path)},
-            start_time=_nanoseconds(account.at),
+            attributes={"http.request.method": record.method, "url.path": redact_text(record.path)},
+            start_time=_nanoseconds(record.at),
         )
-        account.trace_id = trace.format_trace_id(span.get_span_context().trace_id)
+        record.trace_id = trace.format_trace_id(span.get_span_context().trace_id)
         try:
             with trace.use_span(span, record_exception=False, set_status_on_exception=False):
                 yield
         finally:
             # Those that merely ask how the proxy does are left open, and so never exported.
-            if not account.background:
-                _finish(tracer, span, account, trace.set_span_in_context(span))
+            if not record.background:
+                _finish(tracer, span, record, trace.set_span_in_context(span))
 
 
-def _finish(tracer: Tracer, span: Span, account: Account, inside: Context) -> None:
+def _finish(tracer: Tracer, span: Span, record: RequestRecord, inside: Context) -> None:
     from opentelemetry.trace import SpanKind, StatusCode
 
     def below(name: str, interval: Interval, attributes: Mapping[str, Any], error: str | None) -> None:
@@ -95,76 +95,76 @@ def _finish(tracer: Tracer, span: Span, account: Account, inside: Context) -> No
             context=inside,
             kind=SpanKind.CLIENT,
             attributes=attributes,
-            start_time=_epoch(account, interval.begun),
+            start_time=_epoch(record, interval.begun),
         )
         if error:
             child.set_attribute("error.type", error)
             child.set_status(StatusCode.ERROR)
-        child.end(_epoch(account, interval.ended))
+        child.end(_epoch(record, interval.ended))
 
-    if account.memory_outcome in ("hit", "miss", "error"):
-        outcome = account.memory_outcome
+    if record.memory_outcome in ("hit", "miss", "error"):
+        outcome = record.memory_outcome
         below(
             "memory lookup",
-            account.memory,
+            record.memory,
             {"memory_proxy.memory": outcome},
             "lookup_failed" if outcome == "error" else None,
         )
-    error = _error(account)
-    name, attributes = _call(account)
-    below(name, account.upstream, attributes, error)
+    error = _error(record)
+    name, attributes = _call(record)
+    below(name, record.upstream, attributes, error)
 
-    if account.route != NO_ROUTE:
-        span.update_name(f"{account.method} {account.route}")
-        span.set_attribute("http.route", account.route)
-    if account.status is not None:
-        span.set_attribute("http.response.status_code", account.status)
-    span.set_attribute("memory_proxy.request_id", redact_text(account.request_id))
-    span.set_attribute("memory_proxy.outcome", account.outcome)
-    if account.memory_outcome:
-        span.set_attribute("memory_proxy.memory", account.memory_outcome)
+    if record.route != NO_ROUTE:
+        span.update_name(f"{record.method} {record.route}")
+        span.set_attribute("http.route", record.route)
+    if record.status is not None:
+        span.set_attribute("http.response.status_code", record.status)
+    span.set_attribute("memory_proxy.request_id", redact_text(record.request_id))
+    span.set_attribute("memory_proxy.outcome", record.outcome)
+    if record.memory_outcome:
+        span.set_attribute("memory_proxy.memory", record.memory_outcome)
     if error:
         span.set_attribute("error.type", error)
         # Of a server's spans those are failures that are not the client's fault.
-        if account.final_status >= 500 or account.outcome != "failed":
+        if record.final_status >= 500 or record.outcome != "failed":
             span.set_status(StatusCode.ERROR)
-    span.end(_epoch(account, account.total.ended or time.perf_counter()))
+    span.end(_epoch(record, record.total.ended or time.perf_counter()))
 
 
-def _call(account: Account) -> tuple[str, dict[str, Any]]:
+def _call(record: RequestRecord) -> tuple[str, dict[str, Any]]:
     """Name and attributes of the call upstream."""
-    if not account.model:
-        return f"{account.method} {account.route}", {"http.request.method": account.method}
-    operation = "embeddings" if account.route.endswith("/embeddings") else "chat"
+    if not record.model:
+        return f"{record.method} {record.route}", {"http.request.method": record.method}
+    operation = "embeddings" if record.route.endswith("/embeddings") else "chat"
     attributes: dict[str, Any] = {
         "gen_ai.operation.name": operation,
-        "gen_ai.request.model": account.model,
+        "gen_ai.request.model": record.model,
     }
-    if account.provider:
-        attributes["gen_ai.provider.name"] = account.provider
-    if account.streamed:
+    if record.provider:
+        attributes["gen_ai.provider.name"] = record.provider
+    if record.streamed:
         attributes["gen_ai.request.stream"] = True
-    if account.first_byte is not None and account.streamed and account.upstream.begun is not None:
-        attributes["gen_ai.response.time_to_first_chunk"] = account.first_byte - account.upstream.begun
-    for name, tokens in (("input", account.input_tokens), ("output", account.output_tokens)):
+    if record.first_byte is not None and record.streamed and record.upstream.begun is not None:
+        attributes["gen_ai.response.time_to_first_chunk"] = record.first_byte - record.upstream.begun
+    for name, tokens in (("input", record.input_tokens), ("output", record.output_tokens)):
         if tokens is not None:
             attributes[f"gen_ai.usage.{name}_tokens"] = tokens
-    if account.upstream_status is not None:
-        attributes["http.response.status_code"] = account.upstream_status
-    return f"{operation} {account.model}", attributes
+    if record.upstream_status is not None:
+        attributes["http.response.status_code"] = record.upstream_status
+    return f"{operation} {record.model}", attributes
 
 
-def _error(account: Account) -> str | None:
-    outcome = account.outcome
+def _error(record: RequestRecord) -> str | None:
+    outcome = record.outcome
     if outcome == "ok":
         return None
     if outcome in ("failed", "stream_failed"):
-        return account.failure.type if account.failure is not None else str(account.final_status)
+        return record.failure.type if record.failure is not None else str(record.final_status)
     return outcome
 
 
-def _epoch(account: Account, moment: float) -> int:
-    return _nanoseconds(account.at + moment - (account.total.begun or moment))
+def _epoch(record: RequestRecord, moment: float) -> int:
+    return _nanoseconds(record.at + moment - (record.total.begun or moment))
 
 
 def _nanoseconds(seconds: float) -> int:

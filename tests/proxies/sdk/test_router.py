@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from proxies.config.models import Deployment, ProxyConfig
-from proxies.sdk.router import Routing, fallback_names
+from proxies.sdk.router import Router, fallback_names
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 litellm = pytest.importorskip("litellm")
@@ -95,7 +95,7 @@ async def test_as_many_retries_as_configured(retries: int, where: str) -> None:
     own = {"num_retries": retries} if where == "deployment" else {}
     provider = Provider(failure(503))
     with pytest.raises(litellm.ServiceUnavailableError):
-        await Routing(config({"a": own}, **sections)).run("a", provider)
+        await Router(config({"a": own}, **sections)).run("a", provider)
     assert len(provider.asked) == retries + 1
 
 
@@ -103,7 +103,7 @@ async def test_without_a_setting_there_is_no_retry() -> None:
     """The default is 0, as in the configuration that the LiteLLM process is given."""
     provider = Provider(failure(503))
     with pytest.raises(litellm.ServiceUnavailableError):
-        await Routing(config({"a": {}})).run("a", provider)
+        await Router(config({"a": {}})).run("a", provider)
     assert len(provider.asked) == 1
 
 
@@ -111,9 +111,7 @@ async def test_the_deployment_decides_before_the_router() -> None:
     """A deployment's own number beats the one for all, also when it is 0."""
     provider = Provider(failure(503))
     with pytest.raises(litellm.ServiceUnavailableError):
-        await Routing(config({"a": {"num_retries": 0}}, router_settings={"num_retries": 2})).run(
-            "a", provider
-        )
+        await Router(config({"a": {"num_retries": 0}}, router_settings={"num_retries": 2})).run("a", provider)
     assert len(provider.asked) == 1
 
 
@@ -136,29 +134,27 @@ async def test_the_deployment_decides_before_the_router() -> None:
 async def test_what_is_worth_a_retry(status: int, calls: int) -> None:
     """Statuses that may pass are tried again, those that won't are not."""
     provider = Provider(failure(status), "late")
-    routing = Routing(config({"a": {"num_retries": 1}}))
+    router = Router(config({"a": {"num_retries": 1}}))
     if calls == 1:
         with pytest.raises(type(failure(status))):
-            await routing.run("a", provider)
+            await router.run("a", provider)
     else:
-        assert await routing.run("a", provider) == "late"
+        assert await router.run("a", provider) == "late"
     assert len(provider.asked) == calls
 
 
 async def test_a_broken_connection_is_worth_a_retry() -> None:
     """An error of the wire itself counts as the provider's failure."""
     provider = Provider(httpx.ReadError("reset"), "late")
-    assert await Routing(config({"a": {"num_retries": 1}})).run("a", provider) == "late"
+    assert await Router(config({"a": {"num_retries": 1}})).run("a", provider) == "late"
 
 
 async def test_a_bug_is_not_repeated() -> None:
     """What has no status is ours: one call, no fallback."""
     provider = Provider(TypeError("a bug"))
-    routing = Routing(
-        config({"a": {"num_retries": 3}, "b": {}}, router_settings={"fallbacks": [{"a": ["b"]}]})
-    )
+    router = Router(config({"a": {"num_retries": 3}, "b": {}}, router_settings={"fallbacks": [{"a": ["b"]}]}))
     with pytest.raises(TypeError):
-        await routing.run("a", provider)
+        await router.run("a", provider)
     assert provider.asked == ["a-0"]
 
 
@@ -166,7 +162,7 @@ async def test_a_hopeless_failure_ends_the_retries() -> None:
     """The last failure is raised, and a 400 is the last."""
     provider = Provider(failure(503), failure(400))
     with pytest.raises(litellm.BadRequestError):
-        await Routing(config({"a": {"num_retries": 3}})).run("a", provider)
+        await Router(config({"a": {"num_retries": 3}})).run("a", provider)
     assert len(provider.asked) == 2
 
 
@@ -184,7 +180,7 @@ async def test_first_wait(
 ) -> None:
     """`retry-after` up to a minute is honoured, `router_settings.retry_after` is the least; a little is added."""
     provider = Provider(failure(429, **headers), "late")
-    await Routing(config({"a": {"num_retries": 1}}, router_settings=settings)).run("a", provider)
+    await Router(config({"a": {"num_retries": 1}}, router_settings=settings)).run("a", provider)
     [waited] = waits
     assert least <= waited <= most
 
@@ -192,7 +188,7 @@ async def test_first_wait(
 async def test_waits_grow(waits: list[float]) -> None:
     """Each wait is twice the one before, and after the last call nobody waits."""
     with pytest.raises(litellm.ServiceUnavailableError):
-        await Routing(config({"a": {"num_retries": 3}})).run("a", Provider(failure(503)))
+        await Router(config({"a": {"num_retries": 3}})).run("a", Provider(failure(503)))
     assert len(waits) == 3
     for waited, least in zip(waits, (0.5, 1, 2), strict=True):
         assert least <= waited <= least + 0.75
@@ -201,7 +197,7 @@ async def test_waits_grow(waits: list[float]) -> None:
 async def test_a_group_does_not_wait(waits: list[float]) -> None:
     """With a second deployment the retry is made at once."""
     provider = Provider(failure(503), "late")
-    await Routing(config({"a": [{"num_retries": 1}, {"num_retries": 1}]})).run("a", provider)
+    await Router(config({"a": [{"num_retries": 1}, {"num_retries": 1}]})).run("a", provider)
     assert waits == []
 
 
@@ -211,7 +207,7 @@ async def test_who_refused_is_not_asked_again(status: int) -> None:
     for _ in range(20):
         provider = Provider(failure(status))
         with pytest.raises(type(failure(status))):
-            await Routing(config({"a": [{"num_retries": 2}, {"num_retries": 2}]})).run("a", provider)
+            await Router(config({"a": [{"num_retries": 2}, {"num_retries": 2}]})).run("a", provider)
         assert len(provider.asked) == 3
         assert set(provider.asked[:2]) == {"a-0", "a-1"}
 
@@ -220,7 +216,7 @@ async def test_weights() -> None:
     """A deployment without weight is not chosen beside one that has some."""
     provider = Provider("yes")
     for _ in range(20):
-        await Routing(config({"a": [{"weight": 1}, {"weight": 0}]})).run("a", provider)
+        await Router(config({"a": [{"weight": 1}, {"weight": 0}]})).run("a", provider)
     assert set(provider.asked) == {"a-0"}
 
 
@@ -230,10 +226,10 @@ async def test_a_fallback_answers(section: str, status: int) -> None:
     """Whatever the failure, the fallback is asked, after the retries."""
     retries = 1 if status == 503 else 0
     provider = Provider(*[failure(status)] * (retries + 1), "instead")
-    routing = Routing(
+    router = Router(
         config({"a": {"num_retries": retries}, "b": {}}, **{section: {"fallbacks": [{"a": ["b"]}]}})
     )
-    assert await routing.run("a", provider) == "instead"
+    assert await router.run("a", provider) == "instead"
     assert provider.asked == ["a-0"] * (retries + 1) + ["b-0"]
 
 
@@ -241,9 +237,9 @@ async def test_fallbacks_in_their_order() -> None:
     """One after the other, also a fallback's own, but none twice; the first failure is raised."""
     fallbacks = [{"a": ["b", "c"]}, {"b": ["a", "c", "d"]}]
     provider = Provider(failure(429), failure(503))
-    routing = Routing(config({name: {} for name in "abcd"}, router_settings={"fallbacks": fallbacks}))
+    router = Router(config({name: {} for name in "abcd"}, router_settings={"fallbacks": fallbacks}))
     with pytest.raises(litellm.RateLimitError):
-        await routing.run("a", provider)
+        await router.run("a", provider)
     assert provider.asked == ["a-0", "b-0", "c-0", "d-0"]
 
 
@@ -253,19 +249,19 @@ async def test_no_more_fallbacks_in_a_row_than_allowed() -> None:
     chain = [{one: [other]} for one, other in itertools.pairwise(names)]
     provider = Provider(failure(503))
     settings = {"fallbacks": chain, "max_fallbacks": 2}
-    routing = Routing(config({name: {} for name in names}, router_settings=settings))
+    router = Router(config({name: {} for name in names}, router_settings=settings))
     with pytest.raises(litellm.ServiceUnavailableError):
-        await routing.run("a", provider)
+        await router.run("a", provider)
     assert provider.asked == ["a-0", "b-0", "c-0"]
 
 
 async def test_default_fallbacks() -> None:
     """They serve every model that has none of its own."""
     settings = {"fallbacks": [{"a": ["b"]}], "default_fallbacks": ["c"]}
-    routing = Routing(config({name: {} for name in "abcx"}, router_settings=settings))
+    router = Router(config({name: {} for name in "abcx"}, router_settings=settings))
     for asked, expected in (("a", ["a-0", "b-0"]), ("x", ["x-0", "c-0"])):
         provider = Provider(failure(503), "instead")
-        await routing.run(asked, provider)
+        await router.run(asked, provider)
         assert provider.asked == expected
 
 
@@ -279,22 +275,20 @@ def too_long() -> Exception:
 async def test_fallbacks_for_long_contexts() -> None:
     """Where they are configured, a context that is too long looks for its fallback there and nowhere else."""
     settings = {"fallbacks": [{"a": ["b"]}, {"x": ["b"]}], "context_window_fallbacks": [{"a": ["c"]}]}
-    routing = Routing(config({name: {"num_retries": 2} for name in "abcx"}, router_settings=settings))
+    router = Router(config({name: {"num_retries": 2} for name in "abcx"}, router_settings=settings))
     provider = Provider(too_long(), "instead")
-    await routing.run("a", provider)
+    await router.run("a", provider)
     assert provider.asked == ["a-0", "c-0"]
     provider = Provider(too_long(), "instead")
     with pytest.raises(litellm.ContextWindowExceededError):
-        await routing.run("x", provider)
+        await router.run("x", provider)
     assert provider.asked == ["x-0"]
 
 
 async def test_long_contexts_use_any_fallback_where_they_have_none() -> None:
     """Without a list of their own they are failures like others."""
     provider = Provider(too_long(), "instead")
-    await Routing(config({"a": {}, "b": {}}, router_settings={"fallbacks": [{"a": ["b"]}]})).run(
-        "a", provider
-    )
+    await Router(config({"a": {}, "b": {}}, router_settings={"fallbacks": [{"a": ["b"]}]})).run("a", provider)
     assert provider.asked == ["a-0", "b-0"]
 
 
@@ -323,21 +317,21 @@ async def read(stream: Any, into: list[str | None]) -> None:
 @pytest.mark.parametrize("before", [(), (None,), ("",)])
 async def test_a_silent_stream_is_stood_in_for(before: tuple[str | None, ...]) -> None:
     """A stream that breaks before any content goes on with its fallback's."""
-    routing = Routing(config({"a": {}, "b": {}}, router_settings={"fallbacks": [{"a": ["b"]}]}))
+    router = Router(config({"a": {}, "b": {}}, router_settings={"fallbacks": [{"a": ["b"]}]}))
     provider = Provider(broken(*before), whole("instead"))
     seen: list[str | None] = []
-    await read(await routing.stream("a", provider), seen)
+    await read(await router.stream("a", provider), seen)
     assert seen == [*before, "instead"]
     assert provider.asked == ["a-0", "b-0"]
 
 
 async def test_a_stream_that_spoke_is_not_stood_in_for() -> None:
     """After content the failure is raised: two answers are no answer."""
-    routing = Routing(config({"a": {}, "b": {}}, router_settings={"fallbacks": [{"a": ["b"]}]}))
+    router = Router(config({"a": {}, "b": {}}, router_settings={"fallbacks": [{"a": ["b"]}]}))
     provider = Provider(broken("So"), whole("instead"))
     seen: list[str | None] = []
     with pytest.raises(litellm.InternalServerError):
-        await read(await routing.stream("a", provider), seen)
+        await read(await router.stream("a", provider), seen)
     assert (seen, provider.asked) == (["So"], ["a-0"])
 
 
@@ -348,9 +342,9 @@ async def test_a_stream_of_bytes_is_never_stood_in_for() -> None:
         yield b"event: message_start\n\n"
         raise failure(500)
 
-    routing = Routing(config({"a": {}, "b": {}}, router_settings={"fallbacks": [{"a": ["b"]}]}))
+    router = Router(config({"a": {}, "b": {}}, router_settings={"fallbacks": [{"a": ["b"]}]}))
     provider = Provider(pieces(), pieces())
-    stream = await routing.stream("a", provider)
+    stream = await router.stream("a", provider)
     with pytest.raises(litellm.InternalServerError):
         [piece async for piece in stream]
     assert provider.asked == ["a-0"]
@@ -377,12 +371,12 @@ async def test_a_response_is_announced_once(first: tuple[str, ...], stands_in: b
         if breaks:
             raise failure(500)
 
-    routing = Routing(config({"a": {}, "b": {}}, router_settings={"fallbacks": [{"a": ["b"]}]}))
+    router = Router(config({"a": {}, "b": {}}, router_settings={"fallbacks": [{"a": ["b"]}]}))
     second = response("created 2", "output_text.delta") if stands_in else failure(500)
     provider = Provider(response(*first, breaks=True), second)
     heard: list[str] = []
     try:
-        async for one in await routing.stream("a", provider):
+        async for one in await router.stream("a", provider):
             heard.append(one.type.removeprefix("response."))
     except litellm.InternalServerError as error:
         heard.append(type(error).__name__)
@@ -397,7 +391,7 @@ async def test_without_fallbacks_nothing_is_kept_back() -> None:
         yield event("created")
         await gate.wait()
 
-    stream = aiter(await Routing(config({"a": {}})).stream("a", Provider(response())))
+    stream = aiter(await Router(config({"a": {}})).stream("a", Provider(response())))
     assert (await asyncio.wait_for(anext(stream), 5)).type == "response.created"
     gate.set()
     assert await anext(stream, None) is None
@@ -410,7 +404,7 @@ async def test_a_bare_iterator_is_a_stream() -> None:
         def __aiter__(self) -> AsyncIterator[Any]:
             return whole("here")
 
-    stream = await Routing(config({"a": {}})).stream("a", Provider(Bare()))
+    stream = await Router(config({"a": {}})).stream("a", Provider(Bare()))
     assert len([chunk async for chunk in stream]) > 0
     await stream.aclose()
 
@@ -419,7 +413,7 @@ async def test_a_silent_stream_is_not_retried() -> None:
     """Retries end when a stream has been opened, as in LiteLLM."""
     provider = Provider(broken(), whole("late"))
     with pytest.raises(litellm.InternalServerError):
-        await read(await Routing(config({"a": {"num_retries": 2}})).stream("a", provider), [])
+        await read(await Router(config({"a": {"num_retries": 2}})).stream("a", provider), [])
     assert provider.asked == ["a-0"]
 
 
@@ -441,8 +435,8 @@ def test_timeouts(
     """The order in which LiteLLM's Router looks for one, which is another for streams."""
     made = config({"a": own}, router_settings=router, litellm_settings={"request_timeout": request_timeout})
     [deployment] = made.group("a")
-    routing = Routing(made)
-    assert (routing.timeout(deployment, stream=False), routing.timeout(deployment, stream=True)) == (
+    router = Router(made)
+    assert (router.timeout(deployment, stream=False), router.timeout(deployment, stream=True)) == (
         plain,
         stream,
     )
@@ -467,7 +461,7 @@ async def test_timeouts_are_those_of_the_router(streams: bool, monkeypatch: pyte
             with pytest.raises(litellm.BadRequestError):
                 await router.acompletion("a", [{"role": "user", "content": "?"}], stream=streams)
             made = config({"a": own}, router_settings=settings)
-            assert asked[-1] == Routing(made).timeout(made.group("a")[0], stream=streams)
+            assert asked[-1] == Router(made).timeout(made.group("a")[0], stream=streams)
 
 
 def test_names_of_fallbacks() -> None:
@@ -485,8 +479,8 @@ async def test_cancelling_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr("proxies.sdk.router.asyncio.sleep", sleep)
     provider = Provider(failure(503))
-    routing = Routing(config({"a": {"num_retries": 1}}))
-    task = asyncio.ensure_future(routing.run("a", provider))
+    router = Router(config({"a": {"num_retries": 1}}))
+    task = asyncio.ensure_future(router.run("a", provider))
     await waiting.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

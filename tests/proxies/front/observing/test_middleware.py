@@ -8,24 +8,24 @@ from starlette.types import Message, Receive, Scope, Send
 
 from proxies.front.observing.metrics import Metrics
 from proxies.front.observing.middleware import Observed
-from proxies.front.observing.record import Account, current
+from proxies.front.observing.record import RequestRecord, current
 from proxies.front.observing.tracing import Tracing
 
 
 class Noting(Metrics):
-    """Keeps the accounts that it is told of."""
+    """Keeps the records that it is told of."""
 
     def __init__(self) -> None:
         super().__init__(dict)
-        self.under_way: list[Account] = []
-        self.done: list[Account] = []
+        self.under_way: list[RequestRecord] = []
+        self.done: list[RequestRecord] = []
 
-    def begun(self, account: Account) -> None:
-        self.under_way.append(account)
+    def begun(self, record: RequestRecord) -> None:
+        self.under_way.append(record)
 
-    def ended(self, account: Account) -> None:
-        self.under_way.remove(account)
-        self.done.append(account)
+    def ended(self, record: RequestRecord) -> None:
+        self.under_way.remove(record)
+        self.done.append(record)
 
 
 async def serve(app: Any, send: Any, metrics: Noting, **scope: Any) -> None:
@@ -44,21 +44,21 @@ async def test_an_answer() -> None:
     """Status, first byte and end are seen as they pass; an empty message is no byte."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        account = current()
+        record = current()
         await send({"type": "http.response.start", "status": 201, "headers": [(b"a", b"b")]})
         await send({"type": "http.response.body", "body": b"", "more_body": True})
-        assert account.first_byte is None
+        assert record.first_byte is None
         await send({"type": "http.response.body", "body": b"x", "more_body": True})
-        assert account.first_byte is not None
-        assert not account.whole
+        assert record.first_byte is not None
+        assert not record.whole
         await send({"type": "http.response.body"})
 
     metrics = Noting()
     await serve(app, sent, metrics, headers=[(b"x-request-id", b"mine")])
-    [account] = metrics.done
-    assert (account.method, account.path, account.request_id) == ("GET", "/p", "mine")
-    assert (account.status, account.whole, account.outcome) == (201, True, "ok")
-    assert account.total.seconds is not None
+    [record] = metrics.done
+    assert (record.method, record.path, record.request_id) == ("GET", "/p", "mine")
+    assert (record.status, record.whole, record.outcome) == (201, True, "ok")
+    assert record.total.seconds is not None
 
 
 async def test_messages_pass_at_once() -> None:
@@ -83,7 +83,7 @@ async def test_messages_pass_at_once() -> None:
     [(KeyError(), "aborted"), (asyncio.CancelledError(), "aborted"), (OSError(), "client_disconnected")],
 )
 async def test_what_breaks_is_accounted_for(error: BaseException, outcome: str) -> None:
-    """The account is closed, and the exception goes its way."""
+    """The record is closed, and the exception goes its way."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise error
@@ -92,7 +92,7 @@ async def test_what_breaks_is_accounted_for(error: BaseException, outcome: str) 
     with pytest.raises(type(error)):
         await serve(app, sent, metrics)
     assert metrics.under_way == []
-    assert [account.outcome for account in metrics.done] == [outcome]
+    assert [record.outcome for record in metrics.done] == [outcome]
 
 
 async def test_a_send_that_fails() -> None:
@@ -107,7 +107,7 @@ async def test_a_send_that_fails() -> None:
     metrics = Noting()
     with pytest.raises(ConnectionResetError):
         await serve(app, lost, metrics)
-    assert [account.final_status for account in metrics.done] == [499]
+    assert [record.final_status for record in metrics.done] == [499]
 
 
 async def test_other_scopes() -> None:

@@ -9,12 +9,12 @@ import pytest
 
 from proxies.config.models import Deployment
 from proxies.errors import ProxyError
-from proxies.front.observing.record import NO_ROUTE, Account, Interval, current, opened, request_id
+from proxies.front.observing.record import NO_ROUTE, Interval, RequestRecord, current, opened, request_id
 from proxies.upstream_errors import upstream_error
 
 
-def account(**known: Any) -> Account:
-    made = Account(whole=True, status=200)
+def record(**known: Any) -> RequestRecord:
+    made = RequestRecord(whole=True, status=200)
     for name, value in known.items():
         setattr(made, name, value)
     return made
@@ -50,7 +50,7 @@ def test_any_other_id_is_replaced(given: str | None) -> None:
 )
 def test_what_came_of_it(known: dict[str, Any], outcome: str, status: int) -> None:
     """Each way in which a request can end has its name, and a status for it."""
-    assert (account(**known).outcome, account(**known).final_status) == (outcome, status)
+    assert (record(**known).outcome, record(**known).final_status) == (outcome, status)
 
 
 def test_the_provider_s_own_status() -> None:
@@ -58,16 +58,16 @@ def test_the_provider_s_own_status() -> None:
     asked = Interval()
     asked.begin()
     failed = upstream_error(408, "Request timed out.", answered=True)
-    assert (failed.status, account(failure=failed).upstream_status) == (504, 408)
+    assert (failed.status, record(failure=failed).upstream_status) == (504, 408)
     refused = upstream_error(500, "Connection error.", answered=False)
-    assert account(failure=refused, status=502, upstream=asked).upstream_status is None
-    assert account(upstream=asked).upstream_status == 200
-    assert account().upstream_status is None
+    assert record(failure=refused, status=502, upstream=asked).upstream_status is None
+    assert record(upstream=asked).upstream_status == 200
+    assert record().upstream_status is None
 
 
 def test_the_overhead_is_what_is_left() -> None:
     """Of the whole time: without the client's sending, the memories and the call upstream; None without a call."""
-    made = account()
+    made = record()
     for name, seconds in (("total", 10.0), ("reading", 1.0), ("memory", 2.0), ("upstream", 3.0)):
         interval = getattr(made, name)
         interval.begun, interval.ended = 5.0, 5.0 + seconds
@@ -78,7 +78,7 @@ def test_the_overhead_is_what_is_left() -> None:
 
 def test_first_token_of_streams_alone() -> None:
     """A plain answer has no first token."""
-    made = account(first_byte=7.5, streamed=True)
+    made = record(first_byte=7.5, streamed=True)
     made.total.begun = 5.0
     assert made.first_token == 2.5
     made.streamed = False
@@ -120,7 +120,7 @@ def test_an_interval_ends_once() -> None:
 )
 def test_usage(said: list[dict[str, Any]], tokens: tuple[int | None, int | None]) -> None:
     """Tokens are read from both dialects, answers and chunks, and from nothing that only looks like them."""
-    made = account()
+    made = record()
     for chunk in said:
         made.note_usage(chunk)
     assert (made.input_tokens, made.output_tokens) == tokens
@@ -137,28 +137,28 @@ def test_usage(said: list[dict[str, Any]], tokens: tuple[int | None, int | None]
 )
 def test_the_model_and_who_serves_it(params: dict[str, Any], provider: str) -> None:
     """The first deployment of the group says whose the model is."""
-    made = account()
+    made = record()
     made.note_model("m", [Deployment(model_name="m", litellm_params=params)])
     assert (made.model, made.known, made.provider) == ("m", True, provider)
 
 
 def test_a_model_that_nobody_configured() -> None:
     """Its name is kept, and that nobody knows it."""
-    made = account()
+    made = record()
     made.note_model("m", [])
     assert (made.model, made.known, made.provider) == ("m", False, "")
 
 
 async def test_the_current_one() -> None:
-    """Tasks that a request starts see its account, others don't, and outside there is one that nobody reads."""
+    """Tasks that a request starts see its record, others don't, and outside there is one that nobody reads."""
 
-    async def seen(look: Callable[[], Account]) -> Account:
+    async def seen(look: Callable[[], RequestRecord]) -> RequestRecord:
         return look()
 
-    with opened(Account()) as made:
+    with opened(RequestRecord()) as made:
         assert current() is made
         assert await asyncio.create_task(seen(current)) is made
-        with opened(Account()) as inner:
+        with opened(RequestRecord()) as inner:
             assert current() is inner
         assert current() is made
     assert current() is not made
