@@ -31,28 +31,32 @@ def record(paths: tuple[Path, ...], yes: bool, only_missing: bool) -> None:
     loaded = load(paths)
     recorded = loaded.for_tier("mocked")  # the others meet a real LiteLLM, and need none
     wanted = recordings.missing(recorded) if only_missing else list(recorded)
-    changes: list[tuple[Path, recordings.Recording]] = []
+    shipped: list[recordings.Recording] = []
+    cached: dict[Path, recordings.Recording] = {}
 
     def note(scenario: Any, made: recordings.Recording) -> None:
         built_in = loaded.sources[scenario.id].resolve().is_relative_to(catalogues.BUILT_IN)
-        path = recordings.built_in_path(scenario) if built_in else recordings.cache_path(scenario)
-        before = recordings.read(path) if path.is_file() else None
-        found = drift.compare(before, made)
-        if found:
-            changes.append((path, made))
+        before = recordings.built_in(scenario.id) if built_in else recordings.find(scenario)
+        if found := drift.compare(before, made):
+            if built_in:
+                shipped.append(made)
+            else:
+                cached[recordings.cache_path(scenario)] = made
             for line in found:
                 click.echo(line)
 
     compile_recordings(wanted, note, "recording")
+    changes = len(shipped) + len(cached)
     if not changes:
         click.echo(f"{len(wanted)} recordings made, none differs from what is there")
         return
-    if not yes and not click.confirm(f"write {len(changes)} recordings?", err=True):
+    if not yes and not click.confirm(f"write {changes} recordings?", err=True):
         click.echo("nothing was written")
         sys.exit(1)
-    for path, made in changes:
+    recordings.keep_built_in(shipped)
+    for path, made in cached.items():
         recordings.write(made, path)
-    click.echo(f"{len(changes)} recordings written")
+    click.echo(f"{changes} recordings written")
 
 
 @click.command("check-mocks")

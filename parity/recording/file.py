@@ -4,6 +4,9 @@ A recording holds each call next to its answer, so that a double can refuse a ca
 
     Recording ── process: [ProcessCall]   the call to, and the HTTP answer of, the LiteLLM process
               └─ sdk:     [SdkCall]       the call to, and what came out of, LiteLLM's function
+
+A recording that ships has a file of its own, but for those without a call: of them nothing is known but that nobody was
+asked, and one file lists them all, a line each.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +28,8 @@ from parity.observation.model import UpstreamCall
 from parity.support.files import write_text_atomic
 
 BUILT_IN = Path(__file__).parents[1] / "recordings"
+WITHOUT_CALLS = "without_calls.jsonl"
+"""The file in `BUILT_IN` that lists the recordings without a call: scenario, fingerprint and LiteLLM's version."""
 FORMAT: Literal[1] = 1
 
 
@@ -85,6 +91,11 @@ class Recording(Model):
     process: list[ProcessCall] = Field(default_factory=list)
     sdk: list[SdkCall] = Field(default_factory=list)
 
+    @property
+    def without_calls(self) -> bool:
+        """Whether neither side asked LiteLLM for anything."""
+        return not self.process and not self.sdk
+
     def dumps(self) -> str:
         """The file's text: readable in a review, stable under git."""
         return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
@@ -101,9 +112,58 @@ def cache_folder() -> Path:
     )
 
 
-def built_in_path(scenario: Scenario) -> Path:
-    theme, _, name = scenario.id.partition(".")
+def built_in_path(scenario_id: str) -> Path:
+    """Name the file of a recording that ships, if it has a call."""
+    theme, _, name = scenario_id.partition(".")
     return BUILT_IN / theme / f"{name}.json"
+
+
+def built_in(scenario_id: str) -> Recording | None:
+    """Read the recording that ships with a scenario, whatever the scenario was then. Raises `RecordingError`."""
+    path = built_in_path(scenario_id)
+    return read(path) if path.is_file() else _without_calls().get(scenario_id)
+
+
+def keep_built_in(made: Iterable[Recording]) -> None:
+    """Write recordings to where those that ship are; each takes the place of the one that its scenario had."""
+    listed = dict(_without_calls())
+    for recording in made:
+        path = built_in_path(recording.scenario)
+        if recording.without_calls:
+            listed[recording.scenario] = recording
+            path.unlink(missing_ok=True)
+        else:
+            listed.pop(recording.scenario, None)
+            write(recording, path)
+    if listed != _without_calls():
+        write_text_atomic(BUILT_IN / WITHOUT_CALLS, "".join(_line(listed[name]) for name in sorted(listed)))
+
+
+def _without_calls() -> dict[str, Recording]:
+    path = BUILT_IN / WITHOUT_CALLS
+    try:
+        known = path.stat()
+    except FileNotFoundError:
+        return {}
+    return _read_without_calls(path, known.st_mtime_ns, known.st_size)
+
+
+@lru_cache(maxsize=1)
+def _read_without_calls(path: Path, _changed: int, _size: int) -> dict[str, Recording]:
+    found = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            recording = Recording.model_validate_json(line)
+        except ValidationError as error:
+            raise _unreadable(f"{path}:{number}", error) from None
+        if not recording.without_calls or recording.scenario in found:
+            raise RecordingError(f"{path}:{number}: {recording.scenario} has calls, or stands here twice")
+        found[recording.scenario] = recording
+    return found
+
+
+def _line(recording: Recording) -> str:
+    return recording.model_dump_json(include={"scenario", "fingerprint", "litellm"}) + "\n"
 
 
 def cache_path(scenario: Scenario) -> Path:
@@ -122,9 +182,9 @@ def find(scenario: Scenario) -> Recording | None:
     program have written too, counts as none and is made anew.
     """
     wanted = fingerprint(scenario)
-    ours, cached = built_in_path(scenario), _cached(wanted)
-    if ours.is_file() and (recording := read(ours)).fingerprint == wanted:
-        return recording
+    cached = _cached(wanted)
+    if (ours := built_in(scenario.id)) is not None and ours.fingerprint == wanted:
+        return ours
     with contextlib.suppress(RecordingError):
         if cached.is_file() and (recording := read(cached)).fingerprint == wanted:
             return recording
@@ -141,7 +201,11 @@ def read(path: Path) -> Recording:
     try:
         return Recording.model_validate_json(path.read_bytes())
     except (ValidationError, OSError) as error:
-        raise RecordingError(f"{path}: not a recording ({error}); `parity record` makes it anew") from None
+        raise _unreadable(str(path), error) from None
+
+
+def _unreadable(where: str, error: Exception) -> RecordingError:
+    return RecordingError(f"{where}: not a recording ({error}); `parity record` makes it anew")
 
 
 def write(recording: Recording, path: Path) -> None:

@@ -82,16 +82,16 @@ def test_find_prefers_what_ships(folders: Path) -> None:
     assert recordings.find(mine) is None
     recordings.write(recording(mine, litellm="cached"), recordings.cache_path(mine))
     assert recordings.find(mine) == recording(mine, litellm="cached")
-    recordings.write(recording(mine, litellm="shipped"), recordings.built_in_path(mine))
+    recordings.keep_built_in([recording(mine, litellm="shipped")])
     assert recordings.find(mine) == recording(mine, litellm="shipped")
-    assert recordings.built_in_path(mine) == folders / "built-in" / "chat" / "plain[a].json"
+    assert recordings.built_in_path(mine.id) == folders / "built-in" / "chat" / "plain[a].json"
     assert recordings.cache_path(mine).parent == folders / "cache"
 
 
 def test_a_changed_scenario_has_no_recording() -> None:
     """A recording answers for the scenario as it was, never for one that was edited since."""
     was, now = scenario(status=200), scenario(status=201)
-    recordings.write(recording(was), recordings.built_in_path(was))
+    recordings.keep_built_in([recording(was)])
     recordings.write(recording(was), recordings.cache_path(was))
     assert recordings.find(was) is not None
     assert recordings.find(now) is None
@@ -100,7 +100,7 @@ def test_a_changed_scenario_has_no_recording() -> None:
 def test_an_edited_built_in_scenario_falls_back_to_the_cache() -> None:
     """Who edits a scenario that ships can record it into the cache."""
     was, now = scenario(status=200), scenario(status=201)
-    recordings.write(recording(was), recordings.built_in_path(was))
+    recordings.keep_built_in([recording(was)])
     recordings.write(recording(now), recordings.cache_path(now))
     assert recordings.find(now) == recording(now)
 
@@ -112,11 +112,40 @@ def test_missing_names_what_is_not_recorded() -> None:
     assert recordings.missing([one, two, three]) == [one, three]
 
 
+def test_recordings_without_a_call_share_a_file(folders: Path) -> None:
+    """Of those that ship, one with a call has its own file, the others a line each; a change of kind moves it."""
+    one, two, asks = (scenario(f"chat.{name}") for name in ("one", "two", "asks"))
+    recordings.keep_built_in([recording(two), full(asks), recording(one)])
+    kept = folders / "built-in"
+    assert sorted(path.name for path in kept.rglob("*.json*")) == ["asks.json", recordings.WITHOUT_CALLS]
+    lines = (kept / recordings.WITHOUT_CALLS).read_text().splitlines()
+    assert [json.loads(line)["scenario"] for line in lines] == ["chat.one", "chat.two"]
+    assert [recordings.find(s) for s in (one, two, asks)] == [recording(one), recording(two), full(asks)]
+
+    recordings.keep_built_in([full(two), recording(asks)])
+    assert sorted(path.name for path in kept.rglob("*.json*")) == ["two.json", recordings.WITHOUT_CALLS]
+    assert [recordings.find(s) for s in (two, asks)] == [full(two), recording(asks)]
+
+
+@pytest.mark.parametrize("line", ["{", '{"scenario": "chat.a"}', "TWICE", "CALLS"])
+def test_a_damaged_line_names_itself(folders: Path, line: str) -> None:
+    """A line that is no recording, stands there twice or has calls is an error with its number."""
+    mine = scenario()
+    recordings.keep_built_in([recording(mine)])
+    path = folders / "built-in" / recordings.WITHOUT_CALLS
+    good = path.read_text()
+    calls = json.dumps(json.loads(full(scenario("chat.b")).dumps())) + "\n"
+    path.write_text(good + {"TWICE": good, "CALLS": calls}.get(line, line))
+    with pytest.raises(RecordingError) as caught:
+        recordings.find(mine)
+    assert str(caught.value).startswith(f"{path}:2: ")
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"recording": 1}', json.dumps({"recording": 2})])
 def test_a_damaged_file_names_itself_and_the_remedy(text: str) -> None:
     """A file that is no recording is an error, never passed over in silence."""
     mine = scenario()
-    path = recordings.built_in_path(mine)
+    path = recordings.built_in_path(mine.id)
     path.parent.mkdir(parents=True)
     path.write_text(text)
     with pytest.raises(RecordingError) as caught:
