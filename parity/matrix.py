@@ -21,6 +21,7 @@ from parity.catalogue import loading as catalogues
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Tier
 from parity.catalogue.selection import Selection
+from parity.judging.ledger import BUILT_IN as BUILT_IN_LEDGER
 from parity.judging.ledger import Ledger
 from parity.judging.verdict import Cell, Verdict
 from parity.observation.file import versions
@@ -38,39 +39,47 @@ class MatrixError(Exception):
 
 
 @dataclass(frozen=True)
+class Plan:
+    """Says which cells are played, and how.
+
+    `paths` are files or folders of scenarios, none for those that ship; `expression` is pytest's `-k`; `workers` a
+    number of processes, or `auto`.
+    """
+
+    tier: Tier
+    arms: Sequence[Arm]
+    paths: Sequence[Path] = ()
+    expression: str = ""
+    workers: str = "0"
+    ledger: Path = BUILT_IN_LEDGER
+
+
+@dataclass(frozen=True)
 class Run:
-    """What a run of the matrix came to."""
+    """Holds what a run of the matrix came to."""
 
     verdict: Verdict
     observations: tuple[Observation, ...]
     crashes: dict[str, str]
 
 
-def run(
-    paths: Sequence[Path],
-    ledger: Path,
-    tier: Tier,
-    arms: Sequence[Arm],
-    *,
-    expression: str = "",
-    workers: str = "0",
-    on_report: Callable[[Cell], None] = lambda _: None,
-) -> Run:
-    """Play every scenario below `paths` on every arm.
+def run(plan: Plan, on_report: Callable[[Cell], None] = lambda _: None) -> Run:
+    """Play every scenario that the plan selects, on each of its arms.
 
-    Raises `MatrixError`, `SelectionError` for `expression` and `LedgerError` for `ledger`.
+    Raises `MatrixError`, `SelectionError` for its expression and `LedgerError` for its ledger.
     """
     # Both are read before pytest does, which says less of the one and prints the mistakes of the other itself.
-    Selection(expression)
-    Ledger.load(ledger)
+    Selection(plan.expression)
+    Ledger.load(plan.ledger)
     controller = Controller(on_report)
     arguments = [
         *("-p", "xdist.plugin", "-p", "parity.plugin"),
         *("-c", str(INI), "--rootdir", str(Path.cwd()), "--noconftest", "-p", "no:cacheprovider"),
-        *("--parity-tier", tier, "--parity-ledger", str(ledger), "-n", workers, "--import-mode=importlib"),
-        *(argument for arm in arms for argument in ("--parity-target", arm)),
-        *(("-k", expression) if expression else ()),
-        *(str(path.resolve()) for path in paths),
+        *("--parity-tier", plan.tier, "--parity-ledger", str(plan.ledger)),
+        *("-n", plan.workers, "--import-mode=importlib"),
+        *(argument for arm in plan.arms for argument in ("--parity-target", arm)),
+        *(("-k", plan.expression) if plan.expression else ()),
+        *(str(path.resolve()) for path in plan.paths or (catalogues.BUILT_IN,)),
     ]
     registered = _Registered(controller)
     with _alone(), _quiet() as said:
@@ -130,27 +139,14 @@ def _quiet() -> Iterator[Callable[[], str]]:
             os.close(saved)
 
 
-def play(
-    catalogue: Catalogue,
-    paths: tuple[Path, ...],
-    ledger: Path,
-    tier: Tier,
-    arms: Sequence[Arm],
-    expression: str,
-    workers: str,
-) -> tuple[Run, dict[str, str]]:
-    """The run, and the versions of what decided it. `catalogue` is what was loaded from `paths`."""
-    loaded = catalogue.for_tier(tier)
-    Ledger.load(ledger)  # before anything is recorded
-    made_with = versions("litellm", recordings=record_missing(loaded) if tier == "mocked" else ())
-    with progress(f"{tier} tier", len(loaded) * len(arms)) as advance:
-        done = run(
-            paths or (catalogues.BUILT_IN,),
-            ledger,
-            tier,
-            arms,
-            expression=expression,
-            workers=workers,
-            on_report=lambda cell: advance(f"{cell}"),
-        )
+def play(catalogue: Catalogue, plan: Plan) -> tuple[Run, dict[str, str]]:
+    """Run the plan with progress, and return the versions of what decided it too.
+
+    `catalogue` is what was loaded from the plan's paths.
+    """
+    loaded = catalogue.for_tier(plan.tier)
+    Ledger.load(plan.ledger)  # before anything is recorded
+    made_with = versions("litellm", recordings=record_missing(loaded) if plan.tier == "mocked" else ())
+    with progress(f"{plan.tier} tier", len(loaded) * len(plan.arms)) as advance:
+        done = run(plan, on_report=lambda cell: advance(f"{cell}"))
     return done, made_with

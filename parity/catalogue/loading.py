@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from parity.catalogue.scenario import Json, Model, Scenario, Tier
+from parity.catalogue.scenario import Json, Part, Scenario, Tier
 from parity.support.interrupts import held_back
 from proxies.support import yamlfile
 
@@ -29,7 +29,7 @@ class CatalogueError(Exception):
         self.problems = problems
 
 
-class Cases(Model):
+class Cases(Part):
     """The one key that a template has beyond a scenario's."""
 
     cases: dict[str, dict[str, Json]] = Field(

@@ -13,7 +13,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -21,14 +20,16 @@ from pydantic import (
     model_validator,
 )
 
+from parity.support.frozen import Frozen
+
 Tier = Literal["mocked", "live"]
 TIERS: tuple[Tier, ...] = ("mocked", "live")
 
 
-class Model(BaseModel):
-    """Strict and frozen: an unknown key or a wrong type in a scenario is an error."""
+class Part(Frozen):
+    """Refuses wrong types too: `"200"` is no status."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(strict=True)
 
     ADDED: ClassVar[frozenset[str]] = frozenset()
     """Optional fields that came later: not dumped at their default, so that older recordings still fit."""
@@ -48,7 +49,7 @@ Text = Annotated[str, Field(min_length=1)]
 Json = Any
 
 
-class SseEvent(Model):
+class SseEvent(Part):
     """One step of a provider's event stream: exactly one of `data`, `comment`, `raw`, or a pause or an end."""
 
     event: str | None = Field(None, description="the SSE event name (Anthropic names its events)")
@@ -70,7 +71,7 @@ class SseEvent(Model):
         return self
 
 
-class ProviderReply(Model):
+class ProviderReply(Part):
     """What the provider answers to one call. At most one of `json`, `text`, `sse`; or a `fault` and no answer."""
 
     ADDED = frozenset({"when"})
@@ -104,7 +105,7 @@ class ProviderReply(Model):
         return self
 
 
-class Deployment(Model):
+class Deployment(Part):
     """The `model_list` entry that the scenario's alias stands for. The harness adds `api_base` and a stub key."""
 
     ADDED = frozenset({"fallbacks", "group", "memory", "memory_refused"})
@@ -129,7 +130,7 @@ class Deployment(Model):
         return self.group > 1 or bool(self.fallbacks or self.params.get("num_retries"))
 
 
-class ClientRequest(Model):
+class ClientRequest(Part):
     """What the client sends. The path is what it says; `auth` names the credential, never a value."""
 
     ADDED = frozenset({"header_bytes", "header_count"})
@@ -154,7 +155,7 @@ class ClientRequest(Model):
         return self
 
 
-class ExpectedStream(Model):
+class ExpectedStream(Part):
     """What a stream adds up to, and how it ends; a key that is not given is not asserted."""
 
     ADDED = frozenset({"thinking", "signature"})
@@ -171,7 +172,7 @@ class ExpectedStream(Model):
     frames_at_least: int | None = Field(None, ge=0)
 
 
-class ExpectedResponse(Model):
+class ExpectedResponse(Part):
     """What the client must see for one request; a key that is not given is not asserted."""
 
     ADDED = frozenset({"lines"})
@@ -189,7 +190,7 @@ class ExpectedResponse(Model):
     hung_up: bool = Field(False, description="the client disconnected, so there is nothing to check")
 
 
-class ExpectedProvider(Model):
+class ExpectedProvider(Part):
     """What the provider must have been asked."""
 
     ADDED = frozenset({"each", "mocked_calls"})
@@ -204,7 +205,7 @@ class ExpectedProvider(Model):
     cancelled: bool | None = Field(None, description="the call was cancelled when the client went away")
 
 
-class ExpectedMemory(Model):
+class ExpectedMemory(Part):
     """What the store of memories must have been asked."""
 
     calls: int | None = Field(None, ge=0)
@@ -213,7 +214,7 @@ class ExpectedMemory(Model):
     each: list[Json] | None = Field(None, description="the same, one a call")
 
 
-class Expectation(Model):
+class Expectation(Part):
     ADDED = frozenset({"memory"})
 
     responses: list[ExpectedResponse] = Field(default_factory=list, description="one a client request")
@@ -238,7 +239,7 @@ def _id(text: str) -> str:
 ScenarioId = Annotated[str, AfterValidator(_id), Field(json_schema_extra={"pattern": f"^{_ID}$"})]
 
 
-class Scenario(Model):
+class Scenario(Part):
     """One scenario, template already expanded."""
 
     ADDED = frozenset({"memory"})

@@ -89,7 +89,8 @@ def observe(
     elif target_name in get_args(Arm):
         _refuse(context, ("model", "api_key_env"), "only for a URL")
         arm: Arm = target_name  # type: ignore[assignment]
-        done, made_with = matrix.play(loaded, paths, ledger, tier, (arm,), expression, workers)
+        plan = matrix.Plan(tier, (arm,), paths, expression, workers, ledger)
+        done, made_with = matrix.play(loaded, plan)
         observations = [o.model_copy(update={"target": name or arm}) for o in done.observations]
         if not done.verdict.complete or done.crashes:
             for text in done.crashes.values():

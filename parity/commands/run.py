@@ -18,7 +18,7 @@ from parity.commands.options import (
     tier_option,
     workers_option,
 )
-from parity.matrix import play
+from parity.matrix import Plan, play
 from parity.observation.file import ObservationFile
 from parity.observation.model import Header, Observation
 from parity.support.files import check_writable
@@ -50,7 +50,7 @@ def run(
     """
     check_writable(folder)  # before the run, which would be for nothing
     loaded = load(paths)
-    done, made_with = play(loaded, paths, ledger, tier, ARMS, expression, workers)
+    done, made_with = play(loaded, Plan(tier, ARMS, paths, expression, workers, ledger))
     _write_observations(folder, done.observations, loaded, tier, made_with)
     planned = loaded.select(s.id for s in done.verdict.scenarios)
     finish(done.verdict, planned.hash, dict.fromkeys(ARMS, made_with), folder, done.crashes)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import Field, computed_field
 
 from parity.catalogue.scenario import Scenario, Tier
 from parity.judging.contract import Violation, contract
@@ -19,15 +19,12 @@ from parity.judging.diff import Difference, diff
 from parity.judging.ledger import Divergence, Ledger, Shortfall
 from parity.judging.normalise import RULES, Normalised, normalise
 from parity.observation.model import Observation, clients_side
+from parity.support.frozen import Frozen
 
 Entry = Divergence | Shortfall
 
 
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Cell(Model):
+class Cell(Frozen):
     """One scenario on one target."""
 
     scenario: str
@@ -47,14 +44,14 @@ class JudgedDifference(Difference):
     explained_by: Divergence | None = None
 
 
-class CellVerdict(Model):
+class CellVerdict(Frozen):
     """One cell against the contract. `missing`: planned, and nothing was reported. `unjudged`: see `judge`."""
 
     contract: Literal["met", "excused", "broken", "missing", "unjudged"]
     violations: tuple[JudgedViolation, ...] = ()
 
 
-class ScenarioVerdict(Model):
+class ScenarioVerdict(Frozen):
     """One scenario over all targets. `parity` is null when there were no two observations to compare."""
 
     id: str
@@ -74,7 +71,7 @@ class ScenarioVerdict(Model):
         return cells_ok and self.parity != "unexplained"
 
 
-class Verdict(Model):
+class Verdict(Frozen):
     """What a run of the matrix came to. Nothing in it depends on time, order or machine."""
 
     tier: Tier
@@ -88,7 +85,7 @@ class Verdict(Model):
     scenarios: tuple[ScenarioVerdict, ...] = ()
     stale: tuple[Entry, ...] = ()
     ledger_entries: int = 0
-    masked: dict[str, int] = {}
+    masked: dict[str, int] = Field(default_factory=dict)
     shapes_only: bool = False
     """Whether values were reduced to their kinds before, see `parity.observation.shape`."""
 

@@ -9,11 +9,11 @@ from unittest.mock import DEFAULT, AsyncMock, MagicMock
 
 import httpx
 
-from parity.kit import checks, templates
-from parity.kit.answering import Answering
-from parity.kit.answers import Completion, Refusal
+from parity.kit import bodies, checks
+from parity.kit.answer_methods import Answering
+from parity.kit.completion import Completion, Refusal
+from parity.kit.http_answers import Content, MockHTTPResponse, http_answer
 from parity.kit.mistakes import MockMistake, Notebook
-from parity.kit.responses import Content, MockHTTPResponse, http_answer
 from parity.kit.stubs import Asked, Said, Stubs, When, endpoint
 from parity.observation.model import UpstreamCall
 from parity.recording import calls
@@ -112,9 +112,9 @@ class MockAsyncClient(GENUINE, Answering):
             return response
         match asked.endpoint:
             case "chat/completions" | "messages":
-                return templates.HELLO
+                return bodies.HELLO
             case "models" if asked.method == "GET":
-                return MockHTTPResponse(200, templates.mock_models_list())
+                return MockHTTPResponse(200, bodies.mock_models_list())
             case "health" | "health/":
                 return MockHTTPResponse(200, {"status": "healthy"})
             case "health/readiness":
@@ -220,7 +220,7 @@ def _as_response(said: Said, asked: Asked) -> httpx.Response:
         said = Completion(said)
     if isinstance(said, Completion | Refusal):
         route = "messages" if asked.endpoint == "messages" else "chat/completions"
-        model = asked.model or (templates.MESSAGES_MODEL if route == "messages" else templates.MODEL)
+        model = asked.model or (bodies.MESSAGES_MODEL if route == "messages" else bodies.MODEL)
         return http_answer(said, route, model, streamed=asked.streamed, by_litellm=asked.by_litellm)  # type: ignore[arg-type]
     return said
 

@@ -9,11 +9,11 @@ from unittest.mock import DEFAULT, AsyncMock, MagicMock, patch
 
 import httpx
 
-from parity.kit import templates
-from parity.kit.answering import Answering
-from parity.kit.answers import Completion, Refusal
+from parity.kit import bodies
+from parity.kit.answer_methods import Answering
+from parity.kit.completion import Completion, Refusal
+from parity.kit.litellm_objects import exception, returned
 from parity.kit.mistakes import Notebook
-from parity.kit.objects import exception, returned
 from parity.kit.samples import Route
 from parity.kit.stubs import Asked, Stubs, seen_headers
 from parity.observation.model import UpstreamCall
@@ -70,7 +70,7 @@ class MockCompletion(AsyncMock, Answering):
             "POST", f"/v1/{route}", body, seen_headers(call.headers), streamed=bool(arguments.get("stream"))
         )
         stub = self.stubs.find(asked)
-        said: Any = templates.HELLO if stub is None else stub.answer
+        said: Any = bodies.HELLO if stub is None else stub.answer
         if callable(said):
             said = said(asked)
         if isinstance(said, str):
@@ -80,7 +80,7 @@ class MockCompletion(AsyncMock, Answering):
                 f"{stub} gave an HTTP response, but {SDK_FUNCTIONS[route]} returns objects. "
                 "Give a text, Completion(…) or Refusal(…), which fit both proxies."
             )
-        model = str(arguments.get("model", "")).rpartition("/")[2] or templates.MODEL
+        model = str(arguments.get("model", "")).rpartition("/")[2] or bodies.MODEL
         if isinstance(said, Refusal):
             raise exception(said, route, model)
         if isinstance(said, Completion):

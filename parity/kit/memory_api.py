@@ -8,8 +8,8 @@ from typing import Any
 
 from parity.kit import samples
 from parity.kit.client import MockAsyncClient
+from parity.kit.http_answers import MockHTTPResponse
 from parity.kit.mistakes import Notebook
-from parity.kit.responses import MockHTTPResponse
 from parity.kit.stubs import Asked, When
 from parity.observation.model import UpstreamCall
 

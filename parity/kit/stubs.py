@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from parity.kit.answers import Completion, Refusal
+from parity.kit.completion import Completion, Refusal
 from parity.kit.mistakes import Notebook
 from parity.kit.samples import Route
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity.kit.answering import Answering
+from parity.kit.answer_methods import Answering
 from parity.kit.client import MockAsyncClient
 from parity.kit.litellm_mock import MockCompletion
 from parity.kit.proxy_client import ProxyClient

@@ -8,25 +8,22 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from parity.catalogue.scenario import Tier
+from parity.support.frozen import Frozen
 
 FORMAT: Literal[1] = 1
 
 
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Frame(Model):
+class Frame(Frozen):
     """One server-sent event as the client read it. `data` is the parsed JSON, or the text where it is none."""
 
     event: str = "message"
     data: Any = None
 
 
-class StreamMessage(Model):
+class StreamMessage(Frozen):
     """What the frames add up to, put together without the proxies' code."""
 
     texts: list[str] = Field(default_factory=list, description="content by choice index")
@@ -38,14 +35,14 @@ class StreamMessage(Model):
     signature: str = Field("", description="of Anthropic's thinking blocks")
 
 
-class Stream(Model):
+class Stream(Frozen):
     frames: list[Frame] = Field(default_factory=list)
     message: StreamMessage = Field(default_factory=StreamMessage)
     done: bool = Field(False, description="closed by `data: [DONE]`, or by the last of the named events")
     broken: str | None = Field(None, description="the transport error that ended it, if one did")
 
 
-class Response(Model):
+class Response(Frozen):
     """What the client saw. Exactly one of `json_body`, `text`, `stream` is set, none for an empty body."""
 
     status: int
@@ -55,7 +52,7 @@ class Response(Model):
     stream: Stream | None = None
 
 
-class Exchange(Model):
+class Exchange(Frozen):
     """One client request and what came of it: a response, or `failed` (transport error), or the client hung up."""
 
     method: str
@@ -65,7 +62,7 @@ class Exchange(Model):
     hung_up: bool = False
 
 
-class UpstreamCall(Model):
+class UpstreamCall(Frozen):
     """What went out. Mocked tier: the call to the backend; live tier: the request that the provider received."""
 
     route: str
@@ -74,7 +71,7 @@ class UpstreamCall(Model):
     body: Any = None
 
 
-class Observation(Model):
+class Observation(Frozen):
     scenario: str
     target: str
     tier: Tier
@@ -100,7 +97,7 @@ def clients_side(observation: Observation) -> Observation:
     )
 
 
-class Header(Model):
+class Header(Frozen):
     """First line of an observation file."""
 
     parity_observations: Literal[1] = FORMAT

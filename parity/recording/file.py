@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from platformdirs import user_cache_path
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from parity.catalogue.loading import fingerprint
 from parity.catalogue.scenario import Scenario
 from parity.observation.model import UpstreamCall
 from parity.support.files import write_text_atomic
+from parity.support.frozen import Frozen
 
 BUILT_IN = Path(__file__).parents[1] / "recordings"
 WITHOUT_CALLS = "without_calls.jsonl"
@@ -33,11 +34,7 @@ WITHOUT_CALLS = "without_calls.jsonl"
 FORMAT: Literal[1] = 1
 
 
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ProcessAnswer(Model):
+class ProcessAnswer(Frozen):
     """The HTTP response of the LiteLLM process. A body is whole (`text`) or in stream `frames`."""
 
     status: int
@@ -47,7 +44,7 @@ class ProcessAnswer(Model):
     broken: str | None = Field(None, description="the transport error after the last frame")
 
 
-class SdkException(Model):
+class SdkException(Frozen):
     """An exception as data: enough to build a fresh, equal one."""
 
     type: str = Field(description="module and class: litellm.exceptions.RateLimitError")
@@ -55,7 +52,7 @@ class SdkException(Model):
     attributes: dict[str, Any] = Field(default_factory=dict)
 
 
-class SdkAnswer(Model):
+class SdkAnswer(Frozen):
     """What LiteLLM's function returned (`value`), yielded (`chunks` or `frames`, then perhaps `raises`), or raised."""
 
     value: dict[str, Any] | None = None
@@ -73,17 +70,17 @@ class SdkAnswer(Model):
     )
 
 
-class ProcessCall(Model):
+class ProcessCall(Frozen):
     call: UpstreamCall
     answer: ProcessAnswer | None = Field(description="none: it never answered, the caller gave up")
 
 
-class SdkCall(Model):
+class SdkCall(Frozen):
     call: UpstreamCall
     answer: SdkAnswer | None = Field(description="none: it never answered, the caller gave up")
 
 
-class Recording(Model):
+class Recording(Frozen):
     recording: Literal[1] = FORMAT
     scenario: str
     fingerprint: str = Field(description="sha256 of the scenario it was made from")

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from parity.judging.jsondiff import ABSENT
 from parity.judging.jsonpath import from_path
 from parity.judging.ledger import Divergence, Shortfall
 from parity.judging.normalise import RULES
 from parity.judging.verdict import JudgedDifference, JudgedViolation, Verdict
+from parity.support.frozen import Frozen
 from proxies.support.redact import redact_json, redact_text
 
 FORMAT: Literal[1] = 1
 
 
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RuleUse(Model):
+class RuleUse(Frozen):
     """A normaliser rule, and how many values it masked in this run."""
 
     name: str
@@ -29,7 +26,7 @@ class RuleUse(Model):
     masked: int
 
 
-class Report(Model):
+class Report(Frozen):
     """What is published of one run. No time, no machine: two equal runs make equal reports."""
 
     parity_report: Literal[1] = FORMAT

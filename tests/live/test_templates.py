@@ -27,8 +27,8 @@ from parity.kit import (
     mock_streaming_chunks_sequence,
     samples,
 )
-from parity.kit.answers import Completion
-from parity.kit.answers import stream as streamed
+from parity.kit.completion import Completion
+from parity.kit.completion import stream as streamed
 from parity.kit.samples import Route
 from parity.provider.server import refused_url, serve_in_thread
 from parity.targets import doubles

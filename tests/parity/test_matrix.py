@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,13 @@ class Folder:
             made = recordings.Recording(scenario=scenario.id, fingerprint=fingerprint(scenario), litellm="0")
             recordings.write(made, recordings.cache_path(scenario))
 
-    def run(self, arms: Sequence[Arm] = ("binary",), **options: Any) -> Run:
-        return matrix.run([self.path], self.ledger, "mocked", arms, **options)
+    def run(
+        self,
+        arms: Sequence[Arm] = ("binary",),
+        on_report: Callable[[Cell], None] = lambda _: None,
+        **options: Any,
+    ) -> Run:
+        return matrix.run(matrix.Plan("mocked", arms, [self.path], ledger=self.ledger, **options), on_report)
 
 
 @pytest.fixture

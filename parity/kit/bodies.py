@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from parity.kit import responses
-from parity.kit.answers import Completion, FinishReason, Refusal, ToolCall, stream, whole
+from parity.kit import http_answers
+from parity.kit.completion import Completion, FinishReason, Refusal, ToolCall, stream, whole
 from parity.kit.samples import ErrorKind, Route
 from parity.targets import arms
 
@@ -79,7 +79,7 @@ def mock_error_response(
         raise ValueError(
             "mock_error_response: give either status or kind, as in mock_error_response(429, 'Slow down.')"
         )
-    return responses.error_body(Refusal(status, message, kind), route, model)
+    return http_answers.error_body(Refusal(status, message, kind), route, model)
 
 
 def mock_models_list(models: Sequence[str] = (MODEL,)) -> dict[str, Any]:

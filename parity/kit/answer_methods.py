@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from parity.kit import samples
-from parity.kit.answers import Completion, FinishReason, Refusal, ToolCall
+from parity.kit.completion import Completion, FinishReason, Refusal, ToolCall
 from parity.kit.samples import ErrorKind, NoSample, error_id
 from parity.kit.stubs import COMPLETIONS, Asked, Said, Stubs, When
 from parity.observation.model import UpstreamCall

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from parity.kit import samples
-from parity.kit.answers import Completion, FinishReason, Refusal, ToolCall, stream, whole
-from parity.kit.responses import changes, sse_frames
+from parity.kit.bodies import HELLO, MODEL
+from parity.kit.completion import Completion, FinishReason, Refusal, ToolCall, stream, whole
+from parity.kit.http_answers import changes, sse_frames
 from parity.kit.samples import ErrorKind, Route
-from parity.kit.templates import HELLO, MODEL
 from parity.recording.file import SdkAnswer, SdkException
 
 _MID_STREAM: dict[Route, str] = {

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from parity.kit import samples
-from parity.kit.answers import Completion, Refusal, stream, whole
+from parity.kit.completion import Completion, Refusal, stream, whole
 from parity.kit.samples import Route
 from parity.recording.file import ProcessAnswer
 
