@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -14,7 +14,43 @@ import pytest
 from tests.root import ROOT
 
 PACKAGES = ("proxies", "parity")
-LONGEST = 450
+LONGEST = 400
+
+ORDER = {
+    "proxies": (
+        {"__main__"},
+        {"cli"},
+        {"commands"},
+        {"interceptor"},
+        {"binary", "sdk"},
+        {"server"},
+        {"front"},
+        {"dialects"},
+        {"memory", "headers", "upstream_errors"},
+        {"config"},
+        {"provider_message", "errors"},
+        {"support"},
+        {"backend", "sessions"},
+    ),
+    "parity": (
+        {"pytest_entry"},
+        {"entry"},
+        {"cli"},
+        {"commands"},
+        {"matrix"},
+        {"plugin"},
+        {"kit", "recorder"},
+        {"report"},
+        {"targets"},
+        {"judging"},
+        {"provider"},
+        {"recording"},
+        {"observation"},
+        {"catalogue"},
+        {"support"},
+    ),
+}
+"""The folders and modules of each package, from the door down: a line uses only lines below it, also for types."""
 
 LEAVES = {
     "proxies.support.command_group",
@@ -115,12 +151,61 @@ def test_leaves_are_leaves() -> None:
         assert own <= LEAVES, leaf
 
 
+def parts_of(folder: str, graph: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Sum `graph` up to the folders and modules right below `folder`; its own `__init__` is its face, and no part."""
+    below = f"{folder}."
+
+    def part(module: str) -> str:
+        return module.removeprefix(below).partition(".")[0] if module.startswith(below) else ""
+
+    summed: dict[str, set[str]] = {}
+    for module, used in graph.items():
+        if own := part(module):
+            summed.setdefault(own, set()).update({part(other) for other in used} - {"", own})
+    return summed
+
+
+def upward(graph: dict[str, set[str]], order: Sequence[set[str]]) -> list[str]:
+    """List the arrows that don't lead to a lower line of `order`, and the parts that it doesn't name."""
+    line = {part: number for number, parts in enumerate(order) for part in parts}
+    unknown = [f"{part} stands in no line" for part in sorted(graph) if part not in line]
+    wrong = [
+        f"{part} uses {other}"
+        for part, used in sorted(graph.items())
+        for other in sorted(used)
+        if part in line and other in line and line[other] <= line[part]
+    ]
+    return unknown + wrong
+
+
+GRAPH = {name: {module for module in arrows(name) if module in SOURCES} - {name} for name in SOURCES}
+"""Who imports whom, in functions and for types too."""
+
+FOLDERS = sorted({name.rpartition(".")[0] for name in SOURCES if "." in name})
+
+
 @pytest.mark.parametrize("package", PACKAGES)
-def test_no_import_circles(package: str) -> None:
+@pytest.mark.parametrize(
+    "at_import_time", [True, False], ids=["at run time", "for types and in functions too"]
+)
+def test_no_import_circles(package: str, at_import_time: bool) -> None:
     """Within a package the modules can be put in an order in which each imports only earlier ones."""
     names = {name for name in SOURCES if inside(name, package)}
-    graph = {name: (arrows(name, at_import_time=True) & names) - {name} for name in names}
+    # A package's face imports what is inside of it, and is only a second name for it.
+    graph = {name: (arrows(name, at_import_time=at_import_time) & names) - {name} for name in names}
     assert circle(graph) == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_circles_between_folders(folder: str) -> None:
+    """The folders and modules within a folder can be put in such an order, too."""
+    assert circle(parts_of(folder, GRAPH)) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_arrows_point_down(package: str) -> None:
+    """Every folder and module stands in a line, and uses only lines below its own."""
+    assert upward(parts_of(package, GRAPH), ORDER[package]) == []
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -144,6 +229,22 @@ def test_the_checks_see_what_they_look_for() -> None:
     assert set(imports(tree, {"pack.module"})) == always | {"only.types", "pack.late"}
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) != []
     assert circle({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_the_order_is_seen() -> None:
+    """An arrow up, one within a line, and a part that nobody ordered are each found; a face is no part."""
+    graph = {
+        "p": {"p.a.x"},
+        "p.a.x": {"p.b", "p.a.y"},
+        "p.a.y": set(),
+        "p.b": {"p.a.y", "q"},
+        "p.c": {"p.d"},
+        "p.d": set(),
+    }
+    parts = parts_of("p", graph)
+    assert parts == {"a": {"b"}, "b": {"a"}, "c": {"d"}, "d": set()}
+    assert upward(parts, [{"a"}, {"b", "c", "d"}]) == ["b uses a", "c uses d"]
+    assert upward(parts, [{"b"}, {"a", "c"}]) == ["d stands in no line", "a uses b"]
 
 
 BLOCKED = """
