@@ -23,6 +23,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests import samples
+
 STUCK = "stay"
 """A model that goes silent: after two events of a stream, before the status line of a plain answer."""
 
@@ -116,7 +118,7 @@ class FarEnd:
             writer.write(_head("text/event-stream", f"{cookie}content-length: {len(sent)}\r\n") + sent)
         else:
             anthropic = "anthropic-version" in headers
-            writer.write(_whole(_message(told) if anthropic else _completion(told), cookie))
+            writer.write(_whole(samples.message(told) if anthropic else samples.completion(told), cookie))
         await writer.drain()
 
     async def _misbehave(
@@ -173,35 +175,4 @@ def _whole(body: dict[str, Any], more: str = "", status: int = 200) -> bytes:
 
 def _event(text: str, finish: str | None = None) -> bytes:
     delta = {"role": "assistant", "content": text} if text else {}
-    chunk = {
-        "id": "chatcmpl-1",
-        "object": "chat.completion.chunk",
-        "created": 1741574400,
-        "model": "gpt-4o-mini",
-        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
-    }
-    return f"data: {json.dumps(chunk)}\n\n".encode()
-
-
-def _completion(text: str) -> dict[str, Any]:
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1741574400,
-        "model": "gpt-4o-mini",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-    }
-
-
-def _message(text: str) -> dict[str, Any]:
-    return {
-        "id": "msg_1",
-        "type": "message",
-        "role": "assistant",
-        "model": "claude-3-5-haiku-20241022",
-        "content": [{"type": "text", "text": text}],
-        "stop_reason": "end_turn",
-        "stop_sequence": None,
-        "usage": {"input_tokens": 1, "output_tokens": 1},
-    }
+    return f"data: {json.dumps(samples.chunk(finish, delta=delta))}\n\n".encode()

@@ -17,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from tests import samples
+
 _CORE = re.compile(r"[0-9a-f]{16}")
 
 
@@ -92,20 +94,16 @@ class _Provider(BaseHTTPRequestHandler):
         if "messages" not in asked:
             self._send(200, json.dumps({"object": "list", "data": [], "model": "m"}).encode())
         elif not asked.get("stream"):
-            whole = _MESSAGE if self.path.endswith("/messages") else _COMPLETION
+            whole = samples.message("Hi.") if self.path.endswith("/messages") else samples.completion("Hi.")
             self._send(200, json.dumps(whole).encode())
         else:
-            events = _MESSAGE_EVENTS if self.path.endswith("/messages") else _CHUNKS
-            if order == ["cut"]:
-                events = events[:2]
-            elif order == ["late"]:
-                events = [*events[:2], ("error", self._error())]
-            body = "".join(
-                (f"event: {name}\n" if name else "") + f"data: {json.dumps(data)}\n\n"
-                for name, data in events
-            )
-            if events is _CHUNKS:
-                body += "data: [DONE]\n\n"
+            of_anthropic = self.path.endswith("/messages")
+            events = samples.message_events("Hi.") if of_anthropic else samples.chunks("H", "i")
+            body = samples.as_events(events)
+            if order in (["cut"], ["late"]):
+                body = samples.as_events(events[:2]).removesuffix(samples.DONE)
+            if order == ["late"]:
+                body += f"event: error\ndata: {json.dumps(self._error())}\n\n"
             self._send(200, body.encode(), "text/event-stream")
 
     def _profile(self, asked: Any) -> None:
@@ -162,56 +160,3 @@ def provider(cookie: str, hints: Mapping[str, str]) -> Iterator[str]:
             yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
-
-
-_USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-_COMPLETION = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "created": 1741574400,
-    "model": "gpt-4o-mini",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi."}, "finish_reason": "stop"}],
-    "usage": _USAGE,
-}
-_CHUNKS: list[tuple[str, Any]] = [
-    (
-        "",
-        {
-            "id": "chatcmpl-1",
-            "object": "chat.completion.chunk",
-            "created": 1741574400,
-            "model": "gpt-4o-mini",
-            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
-        },
-    )
-    for delta, finish in (
-        ({"role": "assistant", "content": "H"}, None),
-        ({"content": "i"}, None),
-        ({}, "stop"),
-    )
-]
-_MESSAGE = {
-    "id": "msg_1",
-    "type": "message",
-    "role": "assistant",
-    "model": "claude-3-5-haiku-20241022",
-    "content": [{"type": "text", "text": "Hi."}],
-    "stop_reason": "end_turn",
-    "stop_sequence": None,
-    "usage": {"input_tokens": 1, "output_tokens": 1},
-}
-_MESSAGE_EVENTS: list[tuple[str, Any]] = [
-    (event["type"], event)
-    for event in (
-        {"type": "message_start", "message": {**_MESSAGE, "content": [], "stop_reason": None}},
-        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi."}},
-        {"type": "content_block_stop", "index": 0},
-        {
-            "type": "message_delta",
-            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
-            "usage": {"output_tokens": 1},
-        },
-        {"type": "message_stop"},
-    )
-]

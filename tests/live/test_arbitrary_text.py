@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from parity.targets.arms import ARMS
 from parity.targets.stack import START_DEADLINE, ProxyProcess
 from proxies.support.redact import redact_text
+from tests import samples
 
 pytestmark = pytest.mark.timeout(600)  # a failing example is made smaller, which takes its time
 
@@ -285,52 +286,15 @@ def test_half_a_character(rig: Rig, vendor: str) -> None:
 
 def whole(vendor: str, text: str) -> dict[str, Any]:
     """An answer of the provider's that says `text`."""
-    if vendor == "anthropic":
-        return {**_MESSAGE, "content": [{"type": "text", "text": text}], "stop_reason": "end_turn"}
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-    return {**_COMPLETION, "object": "chat.completion", "choices": [choice], "usage": usage}
+    return samples.message(text) if vendor == "anthropic" else samples.completion(text, **_OF_GROQ)
 
 
 def streamed(vendor: str, pieces: list[str]) -> str:
     """An event stream of the provider's, a chunk for each of `pieces`."""
-    if vendor != "anthropic":
-        deltas = [({"role": "assistant", "content": piece}, None) for piece in pieces] + [({}, "stop")]
-        chunks = (
-            {
-                **_COMPLETION,
-                "object": "chat.completion.chunk",
-                "choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
-            }
-            for delta, reason in deltas
-        )
-        return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
-    block = {"type": "text", "text": ""}
-    events: list[dict[str, Any]] = [
-        {"type": "message_start", "message": {**_MESSAGE, "content": [], "stop_reason": None}},
-        {"type": "content_block_start", "index": 0, "content_block": block},
-        *(
-            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}}
-            for piece in pieces
-        ),
-        {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}},
-        {"type": "message_stop"},
-    ]
-    return "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
+    if vendor == "anthropic":
+        return samples.as_events(samples.message_events(*pieces))
+    return samples.as_events(samples.chunks(*pieces, **_OF_GROQ))
 
 
-_COMPLETION = {
-    "id": "chatcmpl-B9MArbitrary7sT2vXyZ4aBcDe",
-    "created": 1741570283,
-    "model": "gpt-4o-mini-2024-07-18",
-    "service_tier": "on_demand",  # without which LiteLLM can't read an answer of Groq's
-}
-_MESSAGE = {
-    "id": "msg_01Arbitrary938a90dw8q",
-    "type": "message",
-    "role": "assistant",
-    "model": "claude-3-5-haiku-20241022",
-    "stop_sequence": None,
-    "usage": {"input_tokens": 1, "output_tokens": 1},
-}
+_OF_GROQ = {"service_tier": "on_demand"}
+"""Without it LiteLLM can't read an answer of Groq's."""

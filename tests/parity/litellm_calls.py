@@ -10,47 +10,33 @@ import httpx
 import openai
 
 from parity.recording.litellm_import import litellm
+from tests import samples
 
 DEPLOYMENT = {"model": "openai/gpt-4o-mini", "api_base": "http://provider.invalid/v1", "api_key": "stub-key"}
 MESSAGES = [{"role": "user", "content": "Hi"}]
 
-COMPLETION = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "created": 1700000000,
-    "model": "gpt-4o-mini-2024-07-18",
-    "system_fingerprint": "fp_1",
-    "choices": [
-        {
-            "index": 0,
-            "finish_reason": "tool_calls",
-            "message": {
-                "role": "assistant",
-                "content": None,
-                "tool_calls": [
-                    {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
-                ],
-            },
-        }
-    ],
-    "usage": {
+_TOOL_CALL = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+COMPLETION = samples.completion(
+    None,
+    system_fingerprint="fp_1",
+    usage={
         "prompt_tokens": 3,
         "completion_tokens": 4,
         "total_tokens": 7,
         "prompt_tokens_details": {"cached_tokens": 1},
     },
-}
+    choices=[
+        {
+            "index": 0,
+            "finish_reason": "tool_calls",
+            "message": {"role": "assistant", "content": None, "tool_calls": [_TOOL_CALL]},
+        }
+    ],
+)
 
 
 def chunk(finish_reason: str | None = None, **delta: Any) -> str:
-    body = {
-        "id": "chatcmpl-1",
-        "object": "chat.completion.chunk",
-        "created": 1700000000,
-        "model": "gpt-4o-mini-2024-07-18",
-        "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
-    }
-    return f"data: {httpx.Response(200, json=body).text}\n\n"
+    return f"data: {httpx.Response(200, json=samples.chunk(finish_reason, delta=delta)).text}\n\n"
 
 
 CHUNKS = [

@@ -17,6 +17,7 @@ from parity.targets.arms import Arm, create_app
 from parity.targets.deployments import LITELLM_URL
 from parity.targets.doubles import LIVENESS, httpx_on
 from parity.targets.target import client_of
+from tests import samples
 
 KEY = "sk-of-the-promises-0123456789abcdef"
 LITELLM_KEY = "sk-of-the-litellm-process-0123456789"
@@ -42,28 +43,13 @@ class Upstream(httpx.AsyncBaseTransport):
 
 def completion(text: str, **headers: str) -> httpx.Response:
     """A whole chat completion whose only choice says `text`."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-    body = {
-        "id": "chatcmpl-B9MPromise0Rq7sT2vXyZ4aBcDeFg",
-        "object": "chat.completion",
-        "created": 1741570283,
-        "model": "gpt-4o-mini-2024-07-18",
-        "choices": [choice],
-        "usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11},
-    }
-    return httpx.Response(200, json=body, headers={name.replace("_", "-"): v for name, v in headers.items()})
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.Response(200, json=samples.completion(text), headers=named)
 
 
 def chunk(text: str | None, finish: str | None = None) -> dict[str, Any]:
     """A chunk of a streamed completion."""
-    delta = {} if text is None else {"role": "assistant", "content": text}
-    return {
-        "id": "chatcmpl-B9MPromise0Rq7sT2vXyZ4aBcDeFg",
-        "object": "chat.completion.chunk",
-        "created": 1741570283,
-        "model": "gpt-4o-mini-2024-07-18",
-        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
-    }
+    return samples.chunk(finish, delta={} if text is None else {"role": "assistant", "content": text})
 
 
 def config() -> dict[str, Any]:

@@ -9,29 +9,13 @@ import httpx
 import pytest
 
 from proxies.sessions import LiteLLMSessionManager, ProxySessionManager
+from tests import samples
 
 Handler = Callable[[httpx.Request], httpx.Response]
 Play = Callable[[Handler | httpx.Response], list[httpx.Request]]
 
-COMPLETION = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "gpt-4o-mini-2024",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-}
-"""Of OpenAI's."""
-MESSAGE = {
-    "id": "msg_1",
-    "type": "message",
-    "role": "assistant",
-    "model": "claude-sonnet-4-5",
-    "content": [{"type": "text", "text": "Hello"}],
-    "stop_reason": "end_turn",
-    "usage": {"input_tokens": 1, "output_tokens": 1},
-}
-"""Of Anthropic's."""
+COMPLETION = samples.completion()
+MESSAGE = samples.message()
 
 
 def player(

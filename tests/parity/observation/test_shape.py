@@ -7,20 +7,12 @@ import pytest
 from parity.judging.diff import diff
 from parity.observation.model import Observation
 from parity.observation.shape import shape
+from tests import samples
 from tests.parity.builders import observation, stream
 
-ANSWER: dict[str, Any] = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "created": 1741574400,
-    "choices": [
-        {
-            "index": 0,
-            "message": {"role": "assistant", "content": "Hi", "refusal": None},
-            "finish_reason": "stop",
-        }
-    ],
-}
+ANSWER = samples.completion("Hi")
+ANSWER["choices"][0]["message"]["refusal"] = None
+del ANSWER["usage"], ANSWER["model"]
 
 
 def answer(**changes: Any) -> Observation:

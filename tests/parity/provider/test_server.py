@@ -16,6 +16,7 @@ import pytest
 
 from parity.catalogue.scenario import ProviderReply, Scenario
 from parity.provider.server import ProviderControl, StubProvider, base_url, refused_url, serve_in_thread
+from tests import samples
 
 TARGET = "binary"
 ID = "errors.status[429]"
@@ -30,14 +31,7 @@ CHUNKS = [
     }
     for word in ("Grüße", " aus", " der", " 🌍", "!")
 ]
-COMPLETION = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "gpt-4o-mini",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-}
+COMPLETION = samples.completion("Hi")
 
 
 def scenario(*replies: dict[str, Any], id: str = ID) -> Scenario:

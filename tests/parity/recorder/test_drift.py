@@ -7,6 +7,7 @@ from typing import Any
 
 from parity.recorder import drift
 from parity.recording.file import ProcessAnswer, ProcessCall, Recording, SdkAnswer, SdkCall
+from tests import samples
 from tests.parity.builders import call
 
 UUIDS = ("0f8fad5b-d9cb-469f-a165-70867728950e", "7c9e6679-7425-40de-944b-e07fc1f90ae7")
@@ -26,12 +27,7 @@ def recording(process: ProcessAnswer | None = None, sdk: SdkAnswer | None = None
 
 
 def completion(text: str = "Hi", id: str = "1", created: int = 1) -> dict[str, Any]:
-    return {
-        "id": f"chatcmpl-{id}",
-        "object": "chat.completion",
-        "created": created,
-        "choices": [{"index": 0, "message": {"content": text}}],
-    }
+    return samples.completion(text, id=f"chatcmpl-{id}", created=created)
 
 
 def whole(body: dict[str, Any]) -> ProcessAnswer:

@@ -14,9 +14,10 @@ from parity.provider.server import StubProvider
 from parity.recording.file import RecordingError
 from parity.targets.deployments import PROVIDER_KEY, config_document, litellm_params
 from parity.targets.target import MockedTarget, UrlTarget
+from tests import samples
 from tests.parity.builders import scenario as built
 
-ANSWER = {"id": "chatcmpl-1", "object": "chat.completion", "model": "theirs", "choices": []}
+ANSWER = samples.completion(model="theirs", choices=[])
 KEY = "sk-a-key-of-some-endpoint"
 
 
