@@ -32,6 +32,7 @@ from proxies.server.options import grace_option
 from proxies.server.serving import SetUpError
 from proxies.support.command_group import Group
 from proxies.support.redact import redact_text
+from proxies.support.terminal import say
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -265,13 +266,13 @@ def check(config_path: Path, as_json: bool, clients: tuple[str, ...]) -> None:
     except ConfigError as error:
         if as_json:
             problems = [redact_text(problem) for problem in error.problems]
-            click.echo(json.dumps({"config": str(config_path), "problems": problems}, indent=2))
+            say(json.dumps({"config": str(config_path), "problems": problems}, indent=2))
             sys.exit(2)
         raise SetUpError(str(error)) from None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--client") from None
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        say(json.dumps(found, indent=2))
     else:
         show(found)
     sys.exit(1 if any(found["serves"].values()) else 0)

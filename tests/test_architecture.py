@@ -56,6 +56,7 @@ LEAVES = {
     "proxies.support.command_group",
     "proxies.support.litellm_environment",
     "proxies.support.redact",
+    "proxies.support.terminal",
     "proxies.support.yamlfile",
 }
 """What the harness may use of the proxies' package anywhere: utilities that know nothing of a proxy."""

@@ -18,6 +18,7 @@ from parity.judging.verdict import Cell, judge
 from parity.observation.file import ObservationFile
 from parity.observation.model import Header
 from parity.observation.shape import shape
+from proxies.support.terminal import say
 
 
 @click.command()
@@ -62,21 +63,21 @@ def diff(
     parity diff before.jsonl after.jsonl --shape
     """
     if if_comparable and not left.is_file():
-        click.echo(f"nothing to compare with: {left} is not there")
+        say(f"nothing to compare with: {left} is not there")
         return
     sides = [ObservationFile.read(left), ObservationFile.read(right)]
     one, other = (side.header for side in sides)
     if apart := _apart(one, other):
         what = f"{left} and {right} {apart}"
         if if_comparable:
-            click.echo(f"nothing to compare with: {what}")
+            say(f"nothing to compare with: {what}")
             return
         raise Unusable(what)
     if one.target == other.target:
         raise Unusable(f"both files are of {one.target!r}; name one of them with `parity observe --name`")
     litellm = {side.versions.get("litellm") for side in (one, other)} - {None}
     if one.tier == "mocked" and len(litellm) > 1:
-        click.echo("both replay recordings: what another LiteLLM changes shows with `--tier live`", err=True)
+        say("both replay recordings: what another LiteLLM changes shows with `--tier live`", err=True)
     loaded = load(paths)
     observations = [o for side in sides for o in side.observations]
     known = {s.id for s in loaded}

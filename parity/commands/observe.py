@@ -30,6 +30,7 @@ from parity.support.progress import progress
 from parity.targets.arms import Arm
 from parity.targets.target import UrlTarget, host_of
 from proxies.support.redact import redact_text
+from proxies.support.terminal import say
 
 
 @click.command()
@@ -94,14 +95,14 @@ def observe(
         observations = [o.model_copy(update={"target": name or arm}) for o in done.observations]
         if not done.verdict.complete or done.crashes:
             for text in done.crashes.values():
-                click.echo(text, err=True)
+                say(text, err=True)
             raise Unusable(done.verdict.line)
         head = Header(target=name or arm, tier=tier, catalogue="", versions=made_with)
     else:
         raise click.UsageError(f"--target is binary, sdk or a URL, not {target_name!r}")
     planned = loaded.select(o.scenario for o in observations)
     ObservationFile(head.model_copy(update={"catalogue": planned.hash}), tuple(observations)).write(out)
-    click.echo(f"{len(observations)} observations of {head.target} in {out}")
+    say(f"{len(observations)} observations of {head.target} in {out}")
 
 
 def _refuse(context: click.Context, names: Sequence[str], why: str) -> None:
@@ -123,7 +124,7 @@ def _ask(url: UrlTarget, chosen: Sequence[Scenario]) -> list[Observation]:
     playable = [s for s in chosen if all(request.hang_up_after != 0 for request in s.client)]
     for scenario in chosen:
         if scenario not in playable:
-            click.echo(f"left out: {scenario.id} can't be played on a URL", err=True)
+            say(f"left out: {scenario.id} can't be played on a URL", err=True)
     if not playable:
         raise Unusable(
             "no scenario is selected that can be played on a URL; `parity list` shows what there is"

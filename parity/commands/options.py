@@ -22,6 +22,7 @@ from parity.recording import file as recordings
 from parity.report import terminal
 from proxies.support import command_group
 from proxies.support.redact import redact_text
+from proxies.support.terminal import say
 
 EXPECTED = (
     catalogues.CatalogueError,
@@ -111,9 +112,9 @@ def finish(
     """Table, files, verdict line; ends the process with the verdict's exit code."""
     made = report.build(verdict, catalogue=catalogue, versions=made_with)
     for node, text in sorted((crashes or {}).items()):
-        click.echo(f"could not be played: {node}\n{redact_text(text)}", err=True)
+        say(f"could not be played: {node}\n{redact_text(text)}", err=True)
     if folder is not None:
         for path in report.write(made, folder):
-            click.echo(f"wrote {path}", err=True)
+            say(f"wrote {path}", err=True)
     terminal.show(made)  # its last line is the verdict
     sys.exit(verdict.exit_code)

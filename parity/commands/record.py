@@ -16,6 +16,7 @@ from parity.commands.options import Unusable, expression_option, load, one, scen
 from parity.recorder.missing import compile_recordings
 from parity.recording import file as recordings
 from proxies.support.redact import redact_json
+from proxies.support.terminal import say
 
 
 @click.command()
@@ -43,20 +44,20 @@ def record(paths: tuple[Path, ...], yes: bool, only_missing: bool) -> None:
             else:
                 cached[recordings.cache_path(scenario)] = made
             for line in found:
-                click.echo(line)
+                say(line)
 
     compile_recordings(wanted, note, "recording")
     changes = len(shipped) + len(cached)
     if not changes:
-        click.echo(f"{len(wanted)} recordings made, none differs from what is there")
+        say(f"{len(wanted)} recordings made, none differs from what is there")
         return
     if not yes and not click.confirm(f"write {changes} recordings?", err=True):
-        click.echo("nothing was written")
+        say("nothing was written")
         sys.exit(1)
     recordings.keep_built_in(shipped)
     for path, made in cached.items():
         recordings.write(made, path)
-    click.echo(f"{changes} recordings written")
+    say(f"{changes} recordings written")
 
 
 @click.command("check-mocks")
@@ -77,8 +78,8 @@ def check_mocks(paths: tuple[Path, ...], expression: str) -> None:
         chosen, lambda s, made: drifts.extend(drift.compare(recordings.find(s), made)), "checking recordings"
     )
     for line in drifts:
-        click.echo(line)
-    click.echo(f"{'DRIFT' if drifts else 'PASS'} check-mocks: {len(chosen)} recordings, {len(drifts)} drifts")
+        say(line)
+    say(f"{'DRIFT' if drifts else 'PASS'} check-mocks: {len(chosen)} recordings, {len(drifts)} drifts")
     sys.exit(1 if drifts else 0)
 
 
@@ -104,4 +105,4 @@ def probe(scenario_id: str, paths: tuple[Path, ...]) -> None:
             else value and value.model_dump(mode="json", exclude_defaults=True)
             for name, value in vars(probed).items()
         }
-        click.echo(json.dumps(redact_json(shown), indent=1, ensure_ascii=False))
+        say(json.dumps(redact_json(shown), indent=1, ensure_ascii=False))

@@ -23,6 +23,7 @@ from parity.observation.file import ObservationFile
 from parity.observation.model import Header, Observation
 from parity.support.files import check_writable
 from parity.targets.arms import ARMS
+from proxies.support.terminal import say
 
 
 @click.command()
@@ -70,4 +71,4 @@ def _write_observations(
             head = Header(target=arm, tier=tier, catalogue=planned.hash, versions=made_with)
             path = folder / f"{arm}.jsonl"
             ObservationFile(head, mine).write(path)
-            click.echo(f"wrote {path}", err=True)
+            say(f"wrote {path}", err=True)

@@ -27,6 +27,7 @@ from parity.recorder.missing import record_missing
 from parity.report import side_by_side
 from parity.targets.arms import ARMS
 from parity.targets.target import MockedTarget
+from proxies.support.terminal import say
 
 
 @click.command("list")
@@ -36,10 +37,10 @@ def list_(paths: tuple[Path, ...], count: bool) -> None:
     """The scenarios: id, tiers and promise, tab-separated."""
     loaded = load(paths)
     if count:
-        click.echo(len(loaded))
+        say(len(loaded))
         return
     for scenario in loaded:
-        click.echo(f"{scenario.id}\t{','.join(scenario.tiers)}\t{scenario.title}")
+        say(f"{scenario.id}\t{','.join(scenario.tiers)}\t{scenario.title}")
 
 
 @click.command()
@@ -55,7 +56,7 @@ def show(scenario_id: str, paths: tuple[Path, ...], ledger: Path) -> None:
     cells = [Cell(scenario=scenario_id, target=arm) for arm in ARMS]
     verdict = judge(cells, observations, loaded, Ledger.load(ledger), "mocked", ARMS)
     side_by_side.show(scenario, observations, verdict)
-    click.echo(verdict.line)
+    say(verdict.line)
     sys.exit(verdict.exit_code)
 
 
@@ -71,4 +72,4 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
 @click.argument("which", type=click.Choice(sorted(SCHEMAS)), default="scenario")
 def schema(which: str) -> None:
     """Print the JSON schema of scenario files (or of observations, the ledger, the report)."""
-    click.echo(json.dumps(SCHEMAS[which](), indent=2))
+    say(json.dumps(SCHEMAS[which](), indent=2))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import click
-
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Scenario
 from parity.observation import file as observation_file
 from parity.recording import file as recordings
 from parity.support.progress import progress
+from proxies.support.terminal import say
 
 
 def record_missing(loaded: Catalogue) -> set[str]:
@@ -30,7 +29,7 @@ def record_missing(loaded: Catalogue) -> set[str]:
         compile_recordings(missing, keep, "recording new scenarios")
     here = observation_file.versions("litellm").get("litellm")
     if here and versions - {here}:
-        click.echo(
+        say(
             f"the recordings are of LiteLLM {', '.join(sorted(versions))}, and {here} is installed: "
             "`parity check-mocks` tells whether they still hold, `--tier live` asks the installed one",
             err=True,

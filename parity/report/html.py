@@ -23,7 +23,8 @@ from parity.report.excerpt import Run, excerpts
 from parity.report.findings import Known, Open, known, unknown
 from parity.report.places import Place, places
 from parity.report.schema import Report
-from parity.report.text import by_theme, cell_word, parity_word, printable, stale, unaccounted
+from parity.report.text import by_theme, cell_word, parity_word, stale, unaccounted
+from proxies.support.terminal import printable
 
 FOLDER = Path(__file__).with_name("page")
 # What is left out is counted, and stands in the JSON report.

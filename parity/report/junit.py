@@ -19,7 +19,8 @@ from parity.judging.verdict import Entry, ScenarioVerdict, Verdict
 from parity.report.excerpt import Run, excerpts
 from parity.report.places import Place, places
 from parity.report.schema import Report
-from parity.report.text import by_theme, printable
+from parity.report.text import by_theme
+from proxies.support.terminal import printable
 
 MOST_PLACES = 20  # of one scenario: CI servers take files of some megabytes
 

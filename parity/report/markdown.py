@@ -9,6 +9,7 @@ from parity.judging.ledger import Divergence, Shortfall
 from parity.judging.verdict import JudgedDifference, JudgedViolation, ScenarioVerdict, Verdict
 from parity.report.schema import Report
 from parity.report.text import by_theme, cell_word, parity_word, shown, stale, unaccounted
+from proxies.support.terminal import printable
 
 MOST_DETAILS = 100  # differences and violations written out; hosts cut comments at 65,536 characters
 
@@ -141,12 +142,12 @@ def _list(title: str, sentences: list[str]) -> list[str]:
 
 def _text(text: str) -> str:
     """Prose in one line, with nothing in it that Markdown, HTML or a mention would act upon."""
-    return _ACTIVE.sub(r"\\\1", " ".join(text.split()))
+    return _ACTIVE.sub(r"\\\1", printable(" ".join(text.split())))
 
 
 def _code(text: str) -> str:
     """A code span that holds anything: its fence is longer than any run of backticks inside."""
-    text = " ".join(text.splitlines())
+    text = printable(" ".join(text.splitlines()))
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if not text or longest or text[0] == " " or text[-1] == " " else ""

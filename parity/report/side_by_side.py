@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from rich.console import Console
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +21,7 @@ from parity.judging.verdict import Verdict
 from parity.observation.model import Observation
 from parity.report.text import LONGEST_VALUE, shown
 from proxies.support.redact import redact_json
+from proxies.support.terminal import SafeConsole
 
 
 def show(
@@ -30,7 +30,7 @@ def show(
     """Print it all; colours only where the terminal has them."""
     # Not `console.is_terminal`, which is also true of a pipe when the environment forces colours.
     on_terminal = (file or sys.stdout).isatty()
-    console = Console(file=file, highlight=False, soft_wrap=not on_terminal)
+    console = SafeConsole(file=file, highlight=False, soft_wrap=not on_terminal)
     limit = LONGEST_VALUE if on_terminal else sys.maxsize
     said = _json(scenario.model_dump(mode="json", by_alias=True, exclude_defaults=True))
     sides = {observation.target: _json(_seen(observation)) for observation in observations}

@@ -6,13 +6,13 @@ import sys
 from io import StringIO
 from typing import TextIO
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from parity.judging.verdict import JudgedDifference, JudgedViolation, ScenarioVerdict, Verdict
 from parity.report.schema import Report
 from parity.report.text import by_theme, cell_word, shown, stale, unaccounted
+from proxies.support.terminal import SafeConsole
 
 MOST_DETAILS = 50
 NARROW = 80  # columns below which the table would break its words
@@ -23,7 +23,7 @@ _STYLES = {0: "bold green", 1: "bold red", 2: "bold yellow"}
 
 def render(report: Report, *, width: int = 100, colour: bool = False) -> str:
     """The text, `width` columns wide; with `colour` it holds ANSI sequences."""
-    console = Console(
+    console = SafeConsole(
         file=StringIO(),
         width=width,
         force_terminal=colour,
@@ -41,7 +41,7 @@ def render(report: Report, *, width: int = 100, colour: bool = False) -> str:
 def show(report: Report, file: TextIO | None = None) -> None:
     """Print to `file` (stdout); on a terminal in its width and in colour, unless `NO_COLOR` is set."""
     out = file or sys.stdout
-    terminal = Console(file=out)
+    terminal = SafeConsole(file=out)
     colour = terminal.is_terminal and not terminal.no_color
     text = render(report, width=terminal.width if terminal.is_terminal else 100, colour=colour)
     encoding = out.encoding or "utf-8"
@@ -49,7 +49,7 @@ def show(report: Report, file: TextIO | None = None) -> None:
     out.flush()
 
 
-def _print(console: Console, verdict: Verdict) -> None:
+def _print(console: SafeConsole, verdict: Verdict) -> None:
     if verdict.scenarios:
         console.print(_table(verdict) if console.width >= NARROW else _list(verdict))
     _details(console, verdict)
@@ -109,7 +109,7 @@ def _kept(scenarios: list[ScenarioVerdict], target: str) -> Text:
     return Text(f"{good}/{len(words)}", style="" if good == len(words) else "red")
 
 
-def _details(console: Console, verdict: Verdict) -> None:
+def _details(console: SafeConsole, verdict: Verdict) -> None:
     left = MOST_DETAILS
     hidden = 0
     for scenario in verdict.scenarios:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from parity.judging.jsondiff import ABSENT
@@ -11,22 +10,11 @@ from parity.judging.verdict import ScenarioVerdict, Verdict
 
 LONGEST_VALUE = 600  # characters of one value that are shown
 
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and line feed
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # what turns the direction of the text around it
-    "\u2028\u2029\ud800-\udfff\ufffe\uffff]"
-)
-
 
 def shown(value: Any, limit: int = LONGEST_VALUE) -> str:
     """`value` as JSON in one line, ABSENT as its bare marker; cut at `limit` characters, saying so."""
     text = ABSENT.value if value is ABSENT else json.dumps(value, ensure_ascii=False, sort_keys=True)
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
-
-
-def printable(text: str) -> str:
-    """`text` with an escape such as `\\u0000` for all that HTML and XML forbid, or that would hide in a page."""
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def unaccounted(verdict: Verdict) -> list[str]:

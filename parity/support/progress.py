@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from proxies.support.terminal import SafeConsole
 
 
 @contextlib.contextmanager
 def progress(label: str, total: int) -> Iterator[Callable[[str], None]]:
     """Yields a function to call with the name of each thing done. Silent when stderr is no terminal."""
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     if not console.is_terminal:  # rich's own `disable` still ends with an empty line
         yield lambda name: None
         return

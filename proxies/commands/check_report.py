@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from proxies.support.terminal import SafeConsole, say
 
-def show(found: Mapping[str, Any], console: Console | None = None) -> None:
+
+def show(found: Mapping[str, Any], console: SafeConsole | None = None) -> None:
     """Print `found`, as `proxies.commands.check.checked` gives it, to stdout."""
-    console = console or Console()
+    console = console or SafeConsole()
     _table(console, "Models", ("model", "calls", "at", "provider's key", "memory"), _models(found["models"]))
     _table(
         console,
@@ -92,11 +92,11 @@ def _memory(memory: Mapping[str, Any]) -> Iterable[Sequence[str]]:
         yield "write_back", "yes"
 
 
-def _table(console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def _table(console: SafeConsole, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     if not console.is_terminal:
         # No table would fit any width and keep its values whole, and who searches wants a row in one line.
         for line in ([title], columns, *rows, []):
-            click.echo("\t".join(line), file=console.file)  # rich would make blanks of the tabs
+            say("\t".join(line), file=console.file)  # rich would make blanks of the tabs
         return
     table = Table(title=escape(title), title_justify="left", title_style="bold")
     for column in columns:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from proxies.binary.app import create_app
 from proxies.config.models import ProxyConfig
@@ -23,6 +22,7 @@ from proxies.interceptor.ports import PORT_VARIABLE, PortRegistry, PortRegistryE
 from proxies.interceptor.project import USER_VARIABLE, default_user_id, project_key
 from proxies.server import serving
 from proxies.server.serving import Service, SetUpError
+from proxies.support.terminal import SafeConsole, say
 
 _LOOPBACK = "127.0.0.1"
 _ADVICE = "stop the program that uses it, or `memory-proxy ports remove` the project, and it gets a new one"
@@ -52,10 +52,10 @@ def start(config: ProxyConfig, host: str, port: int, projects: Sequence[Path], g
 
         def announce() -> None:
             done()
-            click.echo("\n".join(lines))
+            say("\n".join(lines))
             sys.stdout.flush()
             if sys.stderr.isatty():
-                click.echo("Ctrl+C stops all of them.", err=True)
+                say("Ctrl+C stops all of them.", err=True)
 
         serving.serve(services, grace=grace, announce=announce)
 
@@ -102,7 +102,7 @@ def _reachable(url: str) -> str:
 @contextlib.contextmanager
 def _progress(text: str) -> Iterator[Callable[[], None]]:
     """On a terminal something that moves, until the given function is called, or all is over."""
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     if not console.is_terminal:
         yield lambda: None
         return

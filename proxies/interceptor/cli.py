@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from proxies.front.observing import logs
@@ -21,6 +20,7 @@ from proxies.interceptor.project import USER_VARIABLE, default_user_id, project_
 from proxies.server import serving
 from proxies.server.options import grace_option
 from proxies.server.serving import Service, SetUpError
+from proxies.support.terminal import SafeConsole, say
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _directory = click.argument("directory", metavar="[DIR]", type=_FOLDER, default=".")
@@ -59,7 +59,7 @@ def list_all(as_json: bool) -> None:
     elif rows:
         _print_table(("port", "project"), [(str(port), project) for project, port in rows.items()])
     else:
-        click.echo("No project has a port yet; memory-proxy ports allocate DIR gives it one.", err=True)
+        say("No project has a port yet; memory-proxy ports allocate DIR gives it one.", err=True)
 
 
 @ports.command()
@@ -90,11 +90,11 @@ def show(directory: Path, as_json: bool) -> None:
         _print_json(found)
     elif port is None:
         where = click.format_filename(found["project"])
-        click.echo(f"{where} has no port yet; memory-proxy ports allocate gives it one.", err=True)
+        say(f"{where} has no port yet; memory-proxy ports allocate gives it one.", err=True)
     else:
         said = found | {"serving": "yes" if serving else "no"}
         for name, value in said.items():
-            click.echo(f"{name.replace('_', ' ')}: {click.format_filename(str(value))}")
+            say(f"{name.replace('_', ' ')}: {click.format_filename(str(value))}")
     if port is None:
         sys.exit(1)
 
@@ -115,7 +115,7 @@ def allocate(directory: Path, as_json: bool) -> None:
     if as_json:
         _print_json({"project": project_key(directory), "port": port})
     else:
-        click.echo(port)
+        say(port)
 
 
 @ports.command()
@@ -142,13 +142,13 @@ def remove(directories: tuple[Path, ...], stale: bool, as_json: bool) -> None:
         removed = {project: registry.remove(project) for project in dict.fromkeys(projects)}
         serving = [port for port in removed.values() if port is not None and registry.is_served(port)]
     for port in serving:
-        click.echo(f"An interceptor still listens on {port}.", err=True)
+        say(f"An interceptor still listens on {port}.", err=True)
     if as_json:
         _print_json([{"project": project, "port": port} for project, port in removed.items()])
     else:
         for project, was in removed.items():
             what = "had no port" if was is None else f"removed, had port {was}"
-            click.echo(f"{click.format_filename(project)}: {what}", err=was is None)
+            say(f"{click.format_filename(project)}: {what}", err=was is None)
     if None in removed.values():
         sys.exit(1)
 
@@ -192,7 +192,7 @@ def check(as_json: bool) -> None:
                 [(str(r.port), r.state, r.project, "; ".join(r.problems + r.notes)) for r in rows],
             )
         bad = sum(bool(row.problems) for row in rows)
-        click.echo(f"{registry.path}: {len(rows)} projects, {bad} with problems", err=True)
+        say(f"{registry.path}: {len(rows)} projects, {bad} with problems", err=True)
     if damage or any(row.problems for row in rows):
         sys.exit(1)
 
@@ -216,7 +216,7 @@ def reset(yes: bool, as_json: bool) -> None:
     if as_json:
         _print_json({"removed": count})
     else:
-        click.echo(f"{count} removed")
+        say(f"{count} removed")
 
 
 @click.command()
@@ -341,32 +341,30 @@ def _confirm(question: str) -> None:
     except click.Abort as abort:
         if not isinstance(abort.__context__, EOFError):
             raise
-        click.echo(err=True)  # the question has left its line open
+        say(err=True)  # the question has left its line open
         raise SetUpError("nobody is there to answer; --yes forgets them without asking") from None
 
 
 def _mention_fixed_port() -> None:
     fixed = PortRegistry.fixed_port()
     if fixed is not None:
-        click.echo(
-            f"{PORT_VARIABLE} is set: an interceptor started here listens on {fixed} instead.", err=True
-        )
+        say(f"{PORT_VARIABLE} is set: an interceptor started here listens on {fixed} instead.", err=True)
 
 
 def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2))
+    say(json.dumps(value, indent=2))
 
 
 def _print_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table for people; for programs a line a row, tabs between, no heading."""
     if not sys.stdout.isatty():
         for row in rows:
-            click.echo("\t".join(click.format_filename(cell) for cell in row))
+            say("\t".join(click.format_filename(cell) for cell in row))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in names:
         table.add_column(name, overflow="fold")  # a path with its end cut off is of no use
     for row in rows:
         table.add_row(*(click.format_filename(cell) for cell in row))
-    console = Console(markup=False, highlight=False)
+    console = SafeConsole(markup=False, highlight=False)
     console.print(table)

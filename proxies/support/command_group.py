@@ -7,9 +7,12 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from typing import Any
+from io import StringIO
+from typing import IO, Any
 
 import click
+
+from proxies.support.terminal import say
 
 INTERRUPTED = 128 + signal.SIGINT
 READER_GONE = 128 + 13
@@ -27,6 +30,10 @@ def _ending_plainly() -> Iterator[None]:
         if isinstance(abort.__context__, KeyboardInterrupt):
             raise _interrupted() from None
         raise
+    except click.exceptions.Exit:
+        raise
+    except click.ClickException as error:
+        raise _Shown(error) from None
     except BrokenPipeError:
         raise _reader_gone() from None
     except SystemExit as end:
@@ -36,8 +43,22 @@ def _ending_plainly() -> Iterator[None]:
         raise
 
 
+class _Shown(click.ClickException):
+    """Shows another error as that one would, and escapes what strangers have written into it."""
+
+    def __init__(self, error: click.ClickException) -> None:
+        super().__init__(error.message)
+        self.exit_code = error.exit_code  # type: ignore[misc]  # click reads it from the instance
+        self._error = error
+
+    def show(self, file: IO[str] | None = None) -> None:
+        text = StringIO()
+        self._error.show(text)
+        say(text.getvalue().removesuffix("\n"), err=True, file=file)
+
+
 class Group(click.Group):
-    """Ctrl+C ends its commands with one line and exit code 130, a closed output silently with 141."""
+    """Ends its commands with one line and exit code 130 at Ctrl+C, silently with 141 when their output is closed."""
 
     @_ending_plainly()
     def make_context(self, *arguments: Any, **extra: Any) -> click.Context:  # prints its own --help
@@ -50,7 +71,7 @@ class Group(click.Group):
 
 def _interrupted() -> click.exceptions.Exit:
     # A terminal has put ^C where the line would start.
-    click.echo("\nInterrupted." if sys.stderr.isatty() else "Interrupted.", err=True)
+    say("\nInterrupted." if sys.stderr.isatty() else "Interrupted.", err=True)
     return click.exceptions.Exit(INTERRUPTED)
 
 

@@ -194,7 +194,7 @@ def test_on_a_terminal_something_moves(monkeypatch: pytest.MonkeyPatch) -> None:
             shown.append(text)
             yield type("Status", (), {"stop": lambda self: shown.append("stopped")})()
 
-    monkeypatch.setattr(module, "Console", Terminal)
+    monkeypatch.setattr(module, "SafeConsole", Terminal)
     with module._progress("starting") as stop:
         stop()
     assert shown == ["starting", "stopped"]
