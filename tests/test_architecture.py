@@ -54,6 +54,7 @@ ORDER = {
 
 LEAVES = {
     "proxies.support.command_group",
+    "proxies.support.jsontext",
     "proxies.support.litellm_environment",
     "proxies.support.redact",
     "proxies.support.terminal",

@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from parity.observation.model import Header, Observation
 from parity.support.files import write_text_atomic
+from parity.support.json import read_json
 from proxies.support.redact import redact_json
 
 LEAKED = "(masked by the harness)"
@@ -57,7 +58,7 @@ def dumps(line: BaseModel, *, ascii: bool = True) -> str:
 
 def loads(model: type[Line], line: str) -> Line:
     """The other way round. Raises `ValueError` (pydantic's `ValidationError` is one) for anything else."""
-    return model.model_validate(json.loads(line))
+    return model.model_validate(read_json(line))
 
 
 def _redacted(observation: Observation) -> Observation:
@@ -82,7 +83,7 @@ def _parse(model: type[Line], line: str, path: Path, number: int) -> Line:
         where = ".".join(str(part) for part in first["loc"]) or "the line"
         problem = f"{where}: {first['msg']}"
     except ValueError as error:
-        problem = f"no JSON: {error}"
+        problem = f"no JSON that can be read: {error}"
     kind = "a header" if model is Header else "an observation"
     raise ObservationFileError(f"{path}:{number}: not {kind}: {problem}")
 

@@ -14,6 +14,7 @@ import httpx
 
 from parity.catalogue.scenario import ProviderReply, Scenario
 from parity.observation.model import UpstreamCall
+from parity.support.json import read_json
 
 MEMORY_KEY = "sm_stub-memory-key-0123456789"
 """The store's key: no secret, but it must never reach anyone else."""
@@ -68,7 +69,7 @@ class ReplayedMemory(httpx.AsyncBaseTransport):
         content = await request.aread()
         route = f"{request.method} {path['route']}"
         headers = dict(request.headers.items())
-        self._seen.append(UpstreamCall(route=route, headers=headers, body=json.loads(content)))
+        self._seen.append(UpstreamCall(route=route, headers=headers, body=read_json(content)))
         if not self._replies:
             self._faults.append(unexpected(route))
             raise httpx.ConnectError("refused by the double: no memories were expected", request=request)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import socket
 import threading
@@ -28,6 +27,7 @@ from parity.catalogue.scenario import ProviderReply, Scenario
 from parity.provider.control import CONTROL, ProviderCall, ProviderControl, ProviderState, base_url
 from parity.provider.memory import FOLDER, unexpected
 from parity.provider.wire import Request, read_request, reset, send_reply
+from parity.support.json import read_json
 
 __all__ = [
     "ProviderCall",
@@ -269,7 +269,7 @@ async def _gone(reader: asyncio.StreamReader) -> None:
 
 def _frames(body: bytes) -> int | None:
     try:
-        value: Any = json.loads(body)
+        value: Any = read_json(body)
     except ValueError:
         return None
     frames = value.get("frames") if isinstance(value, dict) else None

@@ -22,6 +22,7 @@ from typing import Any
 import h11
 
 from parity.catalogue.scenario import ProviderReply, SseEvent
+from parity.support.json import read_json
 
 MAX_HEAD = 256 * 1024
 LAST_CHUNK = b"0\r\n\r\n"
@@ -43,7 +44,7 @@ class Request:
         if not self.body:
             return None
         try:
-            return json.loads(self.body)
+            return read_json(self.body)
         except ValueError:
             return self.body.decode("utf-8", "backslashreplace")
 

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from parity.observation.model import UpstreamCall
+from parity.support.json import read_json
 from proxies.support.redact import redact_headers, redact_json
 
 CARRIER_HEADERS = frozenset(
@@ -61,7 +62,7 @@ def from_http(request: httpx.Request) -> UpstreamCall:
     model = None
     if request.content:
         try:
-            body = json.loads(request.content)
+            body = read_json(request.content)
         except ValueError:
             body = request.content.decode("utf-8", "replace")
     if isinstance(body, dict):

@@ -18,6 +18,7 @@ from httpx_sse import EventSource
 from parity.catalogue.scenario import ClientRequest, Scenario
 from parity.observation.fold import fold
 from parity.observation.model import Exchange, Frame, Response, Stream
+from parity.support.json import read_json
 
 TRANSPORT_HEADERS = frozenset(
     {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
@@ -173,7 +174,7 @@ async def _read(
         return seen
     if "json" in content_type:
         with contextlib.suppress(ValueError):
-            return seen.model_copy(update={"json_body": json.loads(content)})
+            return seen.model_copy(update={"json_body": read_json(content)})
     return seen.model_copy(update={"text": response.text})
 
 
@@ -203,7 +204,7 @@ def visible_headers(headers: httpx.Headers) -> dict[str, str]:
 
 def _parsed(data: str) -> Any:
     try:
-        return json.loads(data)
+        return read_json(data)
     except ValueError:
         return data
 

@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 
 from proxies.interceptor.project import project_key
+from proxies.support.files import read_regular, sync_folder, write_new
 
 PATH_VARIABLE = "PORT_REGISTRY_PATH"
 PORT_VARIABLE = "INTERCEPTOR_PORT"
@@ -41,6 +42,7 @@ State = Literal["serving", "free", "taken"]
 _DEFAULT_MIN = 8888
 _DEFAULT_MAX = 9999
 _HIGHEST = 65535
+_LARGEST = 16 * 1024**2  # bytes of a registry; 65,535 projects with long names are less
 # A change takes milliseconds. Whoever holds the lock longer than this was stopped, or its disk hangs.
 _LOCK_SECONDS = 30.0
 _POLL_SECONDS = 0.01
@@ -248,7 +250,7 @@ class PortRegistry:
 
     def _read(self) -> _Contents:
         try:
-            raw = self.path.read_bytes()
+            raw = read_regular(self.path, _LARGEST)
         except FileNotFoundError:
             return _Contents({})
         except OSError as error:
@@ -261,7 +263,7 @@ class PortRegistry:
         temporary = self.path.with_name(f"{self.path.name}.tmp")
         try:
             temporary.unlink(missing_ok=True)
-            _write_new(temporary, json.dumps(document, indent=2).encode() + b"\n")
+            write_new(temporary, json.dumps(document, indent=2).encode() + b"\n")
             os.replace(temporary, self.path)
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -269,7 +271,7 @@ class PortRegistry:
             raise PortRegistryError(
                 f"{self.path}: can't be written: {_why(error)}. It is as it was before"
             ) from None
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     def _keep_aside(self, contents: _Contents) -> None:
         """A copy under a new name; the file itself is replaced by the write that follows."""
@@ -278,7 +280,7 @@ class PortRegistry:
             suffix = f".{n}" if n else ""
             aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}{suffix}")
             try:
-                _write_new(aside, contents.raw)
+                write_new(aside, contents.raw)
             except FileExistsError:
                 continue
             except OSError as error:
@@ -320,7 +322,7 @@ def _parsed(raw: bytes, path: Path) -> _Contents:
     for project, port in rows.items():
         if type(port) is not int or not 1 <= port <= _HIGHEST:
             damage.append(f"{project!r} has no valid port")
-        elif not os.path.isabs(project):
+        elif not (_is_path(project) and os.path.isabs(project)):
             damage.append(f"{project!r} is no absolute path")
         elif port in owners:
             damage.append(f"{project!r} has the port of {owners[port]!r}, {port}")
@@ -328,6 +330,14 @@ def _parsed(raw: bytes, path: Path) -> _Contents:
             ports[project] = port
             owners[port] = project
     return _Contents(ports, tuple(damage), raw)
+
+
+def _is_path(project: str) -> bool:
+    """Tell whether the text can name a directory: JSON can hold half characters, which no path has."""
+    try:
+        return b"\0" not in os.fsencode(project)
+    except UnicodeEncodeError:
+        return False
 
 
 def _ordered(ports: dict[str, int]) -> dict[str, int]:
@@ -349,23 +359,6 @@ def _number(given: int | str, name: str, lowest: int = 1) -> int:
     if not lowest <= number <= _HIGHEST:
         raise PortRegistryError(f"{name}: must be a port from {lowest} to {_HIGHEST}, not {given!r}")
     return number
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """So that the rename outlives a power cut. Not every platform and file system can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _is_unused(port: int) -> bool:

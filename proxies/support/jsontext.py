@@ -1,4 +1,4 @@
-"""JSON as it leaves either proxy: compact, on one line, readable by anyone, whatever the values are."""
+"""Reads JSON no deeper than a limit, and writes it as it leaves either proxy: compact, whatever the values are."""
 
 from __future__ import annotations
 
@@ -22,6 +22,35 @@ def json_text(value: Mapping[str, Any]) -> str:
     except ValueError:
         return json_text(_finite(value))
     return text if text.isascii() else _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
+def is_deeper(value: Any, limit: int) -> bool:
+    """Tell whether lists and objects are nested in one another more than `limit` times; nothing recurses for it."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
+        inner: list[Any] = []
+        for item in level:
+            members = item.values() if isinstance(item, dict) else item
+            inner.extend(member for member in members if isinstance(member, dict | list))
+        if not inner:
+            return False
+        level = inner
+    return bool(level)
+
+
+def parsed(text: str | bytes, max_depth: int) -> Any:
+    """Parse JSON. Raises `ValueError`, also for what is nested more than `max_depth` deep."""
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise _too_deep(max_depth) from None
+    if is_deeper(value, max_depth):
+        raise _too_deep(max_depth)
+    return value
+
+
+def _too_deep(limit: int) -> ValueError:
+    return ValueError(f"nested too deeply: {limit} lists and objects in one another at most")
 
 
 def _finite(value: Any) -> Any:

@@ -17,12 +17,21 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.scanner import Scanner, ScannerError
 
 from proxies.support.redact import MASK, redact_json, redact_text
 
 Loc = Sequence[str | int]
+
+MAX_BYTES = 4 * 1024 * 1024
+"""The largest file that is read; a catalogue's is a hundredth of it."""
+MAX_VALUES = 200_000
+"""Of a document with each alias replaced by what it names: some hundred bytes of aliases can stand for gigabytes."""
+MAX_DEPTH = 100
+"""Lists and mappings in one another."""
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
@@ -110,18 +119,28 @@ def load(path: str | Path, *, yes_no: bool = False) -> YamlFile:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if len(raw) > MAX_BYTES:
+            raise _too_large(path) from None
         raise YamlError(f"is not UTF-8 (byte {error.start})", path, 0) from None
     except OSError as error:
         raise YamlError(f"can't be read: {error.strerror or error}", path, 0) from None
+    if len(raw) > MAX_BYTES:
+        raise _too_large(path)
     return loads(text, path, yes_no=yes_no)
+
+
+def _too_large(path: Path) -> YamlError:
+    return YamlError(f"is larger than {MAX_BYTES // 1024**2} MiB; split it", path, 0)
 
 
 def loads(text: str, path: str | Path, *, yes_no: bool = False) -> YamlFile:
     """`load` for text already read; `path` only names it in messages."""
     path = Path(path)
-    yaml = YAML(typ="safe", pure=True)
+    yaml = _yaml()
     reader = _Reader(path, yaml, yes_no)
     try:
         root = yaml.compose(text)
@@ -135,9 +154,40 @@ def loads(text: str, path: str | Path, *, yes_no: bool = False) -> YamlFile:
     except YAMLError as error:
         raise YamlError(redact_text(str(error)), path, 0) from None
     except RecursionError:
-        raise YamlError("is nested too deeply", path, 0) from None
+        raise YamlError(_TOO_DEEP, path, _line_of_depth(text)) from None
     lines.line = 1 if root is None else lines.line
     return YamlFile(path, data, lines)
+
+
+class _Scanner(Scanner):
+    """Refuses brackets that are nested too deeply where they stand; ruamel's takes quadratic time for them."""
+
+    def fetch_flow_collection_start(self, TokenClass: Any, to_push: str) -> None:
+        if len(self.flow_context) >= MAX_DEPTH:
+            raise ScannerError(None, None, _TOO_DEEP, self.reader.get_mark())
+        super().fetch_flow_collection_start(TokenClass, to_push)
+
+
+def _yaml() -> YAML:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Scanner = _Scanner
+    return yaml
+
+
+_TOO_DEEP = f"is nested too deeply: {MAX_DEPTH} lists and mappings in one another at most"
+
+
+def _line_of_depth(text: str) -> int:
+    """Find the line in which a document is nested more than `MAX_DEPTH` deep, without nesting calls; 0 for none."""
+    depth = 0
+    for event in _yaml().parse(text):
+        if isinstance(event, CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                return int(event.start_mark.line) + 1
+        elif isinstance(event, CollectionEndEvent):
+            depth -= 1
+    return 0
 
 
 def explain(
@@ -181,17 +231,34 @@ class _Reader:
         self._yaml = yaml
         self._yes_no = yes_no
         self._done: dict[int, tuple[Any, _Lines]] = {}
+        self._sizes: dict[int, int] = {}
+        self._values = 0
         self._open: set[int] = set()
 
     def read(self, node: Node) -> tuple[Any, _Lines]:
         key = id(node)
         if key in self._open:
             raise self._error("an anchor can't hold an alias to itself", node)
+        if len(self._open) >= MAX_DEPTH:
+            raise self._error(_TOO_DEEP, node)
         if key not in self._done:
+            before = self._values
+            self._count(1, node)
             self._open.add(key)
             self._done[key] = self._build(node)
             self._open.discard(key)
+            self._sizes[key] = self._values - before
+        else:
+            self._count(self._sizes[key], node)
         return self._done[key]
+
+    def _count(self, values: int, node: Node) -> None:
+        self._values += values
+        if self._values > MAX_VALUES:
+            raise self._error(
+                f"stands for more than {MAX_VALUES:,} values with its aliases written out; this one takes it over",
+                node,
+            )
 
     def _build(self, node: Node) -> tuple[Any, _Lines]:
         lines = _Lines(node.start_mark.line + 1)

@@ -129,3 +129,15 @@ def test_header_says_what_decides_an_observation() -> None:
     """The versions of what is installed, not of what isn't, and those of the recordings that were replayed."""
     assert set(versions("click", "not-installed-here")) == {"proxy-parity", "click"}
     assert versions("click", recordings={"1.2", "1.1"}) == versions("click") | {"recordings": "1.1, 1.2"}
+
+
+@pytest.mark.parametrize("depth", [300, 100_000])
+def test_a_line_that_is_nested_without_end_is_refused(tmp_path: Path, depth: int) -> None:
+    """It names file and line, where comparing it would end in a traceback."""
+    path = tmp_path / "o.jsonl"
+    ObservationFile(HEADER, ()).write(path)
+    path.write_text(path.read_text() + "[" * depth + "]" * depth + "\n")
+    with pytest.raises(
+        ObservationFileError, match=r"o\.jsonl:2: not an observation: .* nested too deeply: 200"
+    ):
+        ObservationFile.read(path)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxies.support.jsontext import json_text
+from proxies.support.jsontext import is_deeper, json_text, parsed
 
 any_character = st.characters(exclude_categories=[])
 
@@ -33,3 +34,20 @@ def test_what_is_no_number_is_null() -> None:
     """NaN and the infinities are null at any depth, beside half characters too."""
     value = {"a": [float("nan"), {"b": float("inf")}, 1.5], "c": "é\ud800"}
     assert json.loads(json_text(value)) == {"a": [None, {"b": None}, 1.5], "c": "é\ud800"}
+
+
+@pytest.mark.parametrize(
+    ("value", "depth"), [(1, 0), ({}, 1), ([[]], 2), ({"a": [{"b": 1}], "c": []}, 3), ([1, [2, [3]]], 3)]
+)
+def test_depth_is_counted_in_lists_and_objects(value: Any, depth: int) -> None:
+    """Exactly as many in one another as there are."""
+    assert not is_deeper(value, depth)
+    assert is_deeper(value, depth - 1) == (depth > 0)
+    assert parsed(json.dumps(value), depth) == value
+
+
+@pytest.mark.parametrize("depth", [11, 900, 100_000])
+def test_what_is_nested_too_deeply_is_no_value(depth: int) -> None:
+    """Whether Python's parser still reads it or gives up: the same sentence."""
+    with pytest.raises(ValueError, match="nested too deeply: 10 lists and objects"):
+        parsed("[" * depth + "]" * depth, 10)

@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from proxies.support.yamlfile import YamlError, YamlFile, did_you_mean, dotted_path, explain, load, loads
+from proxies.support.yamlfile import (
+    MAX_BYTES,
+    YamlError,
+    YamlFile,
+    did_you_mean,
+    dotted_path,
+    explain,
+    load,
+    loads,
+)
 
 TEXT = """\
 # a comment
@@ -72,7 +81,7 @@ def test_line_of_names_the_nearest_place(loc: tuple[str | int, ...], line: int) 
         ("? [a]\n: b", "f.yaml:1: a key must be"),
         ("a: 1\n<<: 3", "f.yaml:2: `<<` takes"),
         ("ok: 1\nb: \x01", "f.yaml:2: has a character"),
-        ("a: " + "[" * 1500, "f.yaml: is nested too deeply"),
+        ("a: " + "[" * 1500, "f.yaml:1: is nested too deeply: 100 lists and mappings"),
     ],
 )
 def test_what_is_no_plain_yaml_is_refused_with_its_line(text: str, message: str) -> None:
@@ -80,6 +89,49 @@ def test_what_is_no_plain_yaml_is_refused_with_its_line(text: str, message: str)
     with pytest.raises(YamlError) as caught:
         loads(text, "f.yaml")
     assert str(caught.value).startswith(message)
+
+
+def bomb(line: str, levels: int = 12) -> str:
+    """Aliases of aliases, `line` once for each level: `{below}` is the level below."""
+    return "a0: &a0 {k0: [x, x, x, x, x, x, x, x, x, x]}\n" + "".join(
+        line.format(n=n, below=f"*a{n - 1}") for n in range(1, levels)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (bomb("a{n}: &a{n} [" + ", ".join(["{below}"] * 9) + "]\n"), 5),
+        (bomb("a{n}: &a{n} {{l: {below}, r: {below}, m: {below}, o: {below}}}\n"), 7),
+        (bomb("a{n}: &a{n} {{<<: [{below}, {below}, {below}, {below}], k{n}: {below}}}\n"), 6),
+        ("a: 1\nb: " + "[" * 20_000 + "]" * 20_000, 2),
+        ("a: 1\nb: " + "{c: " * 20_000 + "}" * 20_000, 2),
+        ("a: 1\nb:\n" + "- " * 5_000 + "1\n", 3),
+        ("".join(f"{' ' * n}a:\n" for n in range(400)), 100),
+    ],
+    ids=["lists", "mappings", "merges", "brackets", "braces", "dashes", "indents"],
+)
+def test_a_bomb_is_refused_with_its_line(text: str, line: int) -> None:
+    """Little text that stands for gigabytes, or is nested without end, costs no more than it says."""
+    with pytest.raises(YamlError) as caught:
+        loads(text, "f.yaml")
+    assert caught.value.line == line, caught.value
+    assert "values with its aliases" in str(caught.value) or "nested too deeply: 100" in str(caught.value)
+
+
+def test_aliases_in_measure_are_fine() -> None:
+    """The same block used a thousand times is a thousand blocks."""
+    items = ", ".join(["*a"] * 1000)
+    assert len(loads(f"a: &a {{x: [1, 2, 3]}}\nb: [{items}]", "f.yaml").data["b"]) == 1000
+
+
+@pytest.mark.parametrize("filler", ["#", "ü"])
+def test_a_large_file_is_refused(tmp_path: Path, filler: str) -> None:
+    """It isn't read any further than the limit, wherever that cuts a character."""
+    file = tmp_path / "large.yaml"
+    file.write_text("#" + filler * MAX_BYTES)
+    with pytest.raises(YamlError, match=r"large\.yaml: is larger than 4 MiB"):
+        load(file)
 
 
 def test_unreadable_files_are_yaml_errors(tmp_path: Path) -> None:
