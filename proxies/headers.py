@@ -7,7 +7,7 @@ provider ──> client   retry-after, x-request-id, request-id, rate limits, op
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from proxies.errors import ProxyError
 
@@ -69,3 +69,13 @@ def _pick(headers: Mapping[str, str], allowed: re.Pattern[str]) -> dict[str, str
         if allowed.fullmatch(name) and value.isascii():
             picked[name] = f"{picked[name]}, {value}" if name in picked else value
     return picked
+
+
+def check_framing(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Return when raw headers, names in lower case, say once where the body ends; raises `ProxyError` 400.
+
+    Whoever is behind us might believe the other one of two answers.
+    """
+    names = {name for name, _ in headers}
+    if b"transfer-encoding" in names and b"content-length" in names:
+        raise ProxyError(400, "The request has both 'content-length' and 'transfer-encoding'.")

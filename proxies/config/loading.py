@@ -38,6 +38,17 @@ LITELLM_KEY_VARIABLE = "MEMORY_PROXY_LITELLM_KEY"
 _PUBLIC_MASTER_KEYS = frozenset({"88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b"})
 
 
+_SHORTEST_KEY = 16
+_FEWEST_KINDS = 6
+"""Different characters in a key, its `sk-` aside: `sk-1111111111111111` is long and worth nothing."""
+
+_OFTEN_CHOSEN = re.compile(
+    "change|replace|default|example|password|qwerty|litellm|master|secret|please|proxy|admin|token|dev|prod|test|demo"
+    r"|your|pass|here|this|abc|xyz|api|key|the|my|me|a|\d+|[\W_]",
+    re.IGNORECASE,
+)
+"""Words, numbers and signs that manuals and people put in the place of a key."""
+
 _NEW_KEY = "make one with: python -c \"import secrets; print('sk-' + secrets.token_hex(24))\""
 
 
@@ -149,11 +160,22 @@ def _check_general(data: Mapping[str, Any], problems: _Problems) -> None:
         problems.add(loc, f"is the example from LiteLLM's manual, which everyone knows; {_NEW_KEY}")
     elif not re.fullmatch(r"[!-~]+", key):
         problems.add(loc, f"has characters that a header can't carry; {_NEW_KEY}")
+    elif _is_guessable(key):
+        problems.add(
+            loc, f"can be guessed: a key has {_SHORTEST_KEY} characters or more, of no pattern; {_NEW_KEY}"
+        )
     size = general.get("max_request_size_mb")
     if size is not None and (
         isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < 1e6
     ):
         problems.add(("general_settings", "max_request_size_mb"), "must be a number above 0, in MiB")
+
+
+def _is_guessable(key: str) -> bool:
+    """Tell whether a key is short, repeats itself, or is made of nothing but words that stand for one in manuals."""
+    key = key.strip()
+    own = key.removeprefix("sk-")
+    return len(key) < _SHORTEST_KEY or len(set(own)) < _FEWEST_KINDS or not _OFTEN_CHOSEN.sub("", own)
 
 
 def _misspelt(wanted: str, general: Mapping[Any, Any], file: YamlFile) -> str:

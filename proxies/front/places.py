@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxies.config.limits import Limits
 from proxies.errors import ProxyError
+from proxies.headers import check_framing
 
 RETRY_AFTER = "1"
 """Seconds. A place is free as soon as any answer ends."""
@@ -61,7 +62,4 @@ def check_headers(headers: Sequence[tuple[bytes, bytes]], limits: Limits) -> Non
         raise ProxyError(431, f"The request has more than {limits.max_headers} headers.")
     if sum(len(name) + len(value) for name, value in headers) > limits.max_header_bytes:
         raise ProxyError(431, f"The request's headers are larger than {limits.max_header_bytes} bytes.")
-    names = [name for name, _ in headers]
-    if b"transfer-encoding" in names and b"content-length" in names:
-        # Two answers to where the body ends; whoever is behind us might believe the other one.
-        raise ProxyError(400, "The request has both 'content-length' and 'transfer-encoding'.")
+    check_framing(headers)

@@ -26,7 +26,8 @@ from proxies.config.models import UserIdMappings
 from proxies.errors import ProxyError, error_response, internal_error, log_failure
 from proxies.front.disconnect import ClientGone, or_disconnect
 from proxies.front.draining import draining_of
-from proxies.memory.routing import route
+from proxies.headers import check_framing
+from proxies.memory.routing import USER_ID_HEADER, route
 
 USER_HEADER = "x-memory-user-id"
 
@@ -49,6 +50,9 @@ _HOP_BY_HOP = frozenset(
 )
 # `host` is the memory proxy's; `expect` has been answered by the server that this app runs in.
 _NOT_FORWARDED = _HOP_BY_HOP | {b"host", b"expect"}
+
+_ALIAS = USER_ID_HEADER.encode()
+"""Names the user too, see `proxies.memory.routing`."""
 
 _log = logging.getLogger(__name__)
 
@@ -120,6 +124,7 @@ class _Forwarder:
         doing = f"{scope['method']} {scope['path']}"
         body = _Body(receive)
         try:
+            check_framing(scope["headers"])
             await or_disconnect(self._exchange(scope, body, send, doing), body.receive_rest)
         except ClientGone:
             return
@@ -181,7 +186,8 @@ class _Forwarder:
         )
 
     def _forwarded(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        kept = _without(headers, _NOT_FORWARDED)
+        # Not by `Connection: x-memory-user-id` either: the request would count as another user's.
+        kept = _without(headers, _NOT_FORWARDED, keep=frozenset({self._user_header, _ALIAS}))
         if route(Headers(raw=headers), self._mappings).custom_header_present:
             return kept
         return [row for row in kept if row[0] != self._user_header] + [(self._user_header, self._user_id)]
@@ -214,13 +220,18 @@ class _Body:
         return await self._receive()
 
 
-def _without(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
-    """Names in lower case, as ASGI wants them; `Connection` names further ones that end here."""
+def _without(
+    headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes], keep: frozenset[bytes] = frozenset()
+) -> list[tuple[bytes, bytes]]:
+    """Leave out headers; `Connection` names further ones that end here, though none of `keep`.
+
+    The names are in lower case, as ASGI wants them.
+    """
     rows = [(name.lower(), value) for name, value in headers]
     named = {
         token.strip().lower() for name, value in rows if name == b"connection" for token in value.split(b",")
     }
-    return [row for row in rows if row[0] not in names and row[0] not in named]
+    return [row for row in rows if row[0] not in names and row[0] not in named - keep]
 
 
 def _target(base: bytes, scope: Scope) -> bytes:

@@ -26,7 +26,7 @@ model_list:
   - model_name: calm
     litellm_params: {model: anthropic/c, api_base: "https://api.supermemory.ai/v3"}
     model_info: {context_retrieval: {enabled: false}}
-general_settings: {master_key: sk-test-0123456789}
+general_settings: {master_key: sk-of-the-tests-0123456789}
 router_settings:
   fallbacks: [{fast: [calm]}]
   default_fallbacks: [fast]

@@ -15,7 +15,7 @@ MINIMAL = """\
 model_list:
   - model_name: fast
     litellm_params: {model: openai/a}
-general_settings: {master_key: sk-test-0123456789}
+general_settings: {master_key: sk-of-the-tests-0123456789}
 """
 
 

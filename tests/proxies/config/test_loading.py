@@ -110,6 +110,11 @@ context_retrieval:
         ("12345", "must be text"),
         ('"a b"', "has characters that a header can't carry"),
         ("null", "is missing"),
+        ("password", "can be guessed"),
+        ("sk-1", "can be guessed"),
+        ("sk-1111111111111111111111", "can be guessed"),
+        ("sk-my-secret-master-key-12345", "can be guessed"),
+        ("Change-Me-Please-1234567890", "can be guessed"),
     ],
 )
 def test_a_useless_master_key_is_refused(write: Write, key: str, said: str) -> None:

@@ -21,7 +21,7 @@ model_list:
       max_tokens: 12345678
       api_key: none
     model_info: {context_retrieval: {api_key: key.of.a.model.1}}
-general_settings: {master_key: master.key.0001, database_url: "postgres://bob:hunter33333@db/x"}
+general_settings: {master_key: master.key.of.0001, database_url: "postgres://bob:hunter33333@db/x"}
 context_retrieval: {enabled: true, api_key: key.of.the.store.1, base_url: "https://only.a.token.1@memory.example"}
 """
 
@@ -38,7 +38,7 @@ def test_what_goes_by_the_name_of_a_secret_is_masked(tmp_path: Path) -> None:
     path.write_text(CONFIG)
     load_config(path)
     for secret in (
-        "master.key.0001",
+        "master.key.of.0001",
         "token.of.extra.1",
         "credentials.1",
         "key.of.a.model.1",

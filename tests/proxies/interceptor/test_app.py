@@ -219,6 +219,29 @@ async def test_headers_of_the_connection_do_not_travel(client: httpx.AsyncClient
     assert request.all("accept") == ["a/b", "c/d"]
 
 
+@pytest.mark.parametrize("name", ["X-Memory-User-Id", "X-Sm-User-Id"])
+async def test_the_connection_does_not_take_the_user_away(
+    client: httpx.AsyncClient, upstream: Upstream, name: str
+) -> None:
+    """A client that names the user's header in `Connection` still counts as the user that it names."""
+    await client.get("/v1/models", headers={name: "somebody", "connection": f"keep-alive, {name}"})
+    [request] = upstream.received
+    assert request.all(name.lower()) == ["somebody"]
+    assert len(request.all("x-memory-user-id") + request.all("x-sm-user-id")) == 1
+
+
+async def test_a_body_that_is_framed_twice_is_refused(client: httpx.AsyncClient, upstream: Upstream) -> None:
+    """As the proxies refuse it: 400 with a sentence, and the memory proxy hears nothing."""
+    answer = await raw(
+        client,
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n"
+        b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    )
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"The request has both 'content-length' and 'transfer-encoding'." in answer
+    assert upstream.received == []
+
+
 async def test_cookies_are_nobodys(client: httpx.AsyncClient, upstream: Upstream) -> None:
     """A cookie that one answer sets isn't sent with the next request, which may be another client's."""
 
