@@ -8,10 +8,7 @@ import pytest
 
 from parity.catalogue.loading import BUILT_IN, Catalogue
 from parity.catalogue.scenario import TIERS, Scenario
-from tests.root import ROOT
-
-CONTRACT = ROOT / "docs" / "contract.md"
-CLAUSE = re.compile(r"^(?:- |\| )\*\*`([a-z0-9.-]+)`\*\*", re.MULTILINE)
+from tests.docs import contract
 
 THEMES = {
     "sessions",
@@ -57,7 +54,7 @@ def catalogue() -> Catalogue:
 
 @pytest.fixture(scope="module")
 def clauses() -> list[str]:
-    return CLAUSE.findall(CONTRACT.read_text(encoding="utf-8"))
+    return contract.clauses()
 
 
 def test_every_built_in_scenario_loads(catalogue: Catalogue) -> None:

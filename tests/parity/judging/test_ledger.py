@@ -13,6 +13,7 @@ from parity.judging.contract import Violation
 from parity.judging.diff import Difference
 from parity.judging.jsondiff import ABSENT
 from parity.judging.ledger import BUILT_IN, Ledger, LedgerError, ledger_schema
+from tests.docs.contract import clauses
 from tests.parity.builders import BODY, HEADER, divergence, scenario, shortfall
 
 ENTRY = """\
@@ -68,21 +69,32 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     assert (two.kind, two.observed, two.tiers) == ("shortfall", None, ["mocked", "live"])
 
 
-def test_the_header_of_the_shipped_ledger_teaches_what_is_read(tmp_path: Path) -> None:
-    """The commented examples are a ledger once the comment signs are taken off."""
+def examples(tmp_path: Path) -> Ledger:
+    """The commented examples at the top of the shipped ledger, the comment signs taken off."""
     header = itertools.takewhile(lambda line: line.startswith("#"), BUILT_IN.read_text().splitlines())
     lines = [line.removeprefix("# ").removeprefix("#") for line in header]
     start = next(i for i, line in enumerate(lines) if line.startswith("- kind"))
     end = max(i for i, line in enumerate(lines) if line.startswith("  probe")) + 1
-    assert [e.kind for e in load(tmp_path, "\n".join(lines[start:end])).entries] == [
-        "divergence",
-        "shortfall",
-    ]
+    return load(tmp_path, "\n".join(lines[start:end]))
 
 
-def test_every_shipped_entry_names_a_scenario() -> None:
-    """No entry outlives what it speaks of."""
-    assert Ledger.load().unknown(Catalogue.load()) == []
+def test_the_header_of_the_shipped_ledger_teaches_what_is_read(tmp_path: Path) -> None:
+    """The commented examples are a ledger with an entry of each kind."""
+    assert [e.kind for e in examples(tmp_path).entries] == ["divergence", "shortfall"]
+
+
+def test_every_shipped_entry_names_a_scenario(tmp_path: Path) -> None:
+    """No entry outlives what it speaks of, and no example speaks of what never was."""
+    catalogue = Catalogue.load()
+    assert Ledger.load().unknown(catalogue) == []
+    assert examples(tmp_path).unknown(catalogue) == []
+
+
+def test_every_shipped_entry_names_a_clause(tmp_path: Path) -> None:
+    """What decides who is right is a sentence of docs/contract.md, in the examples too."""
+    entries = (*Ledger.load().entries, *examples(tmp_path).entries)
+    known = set(clauses())
+    assert [entry.clause for entry in entries if entry.clause not in known] == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", "# nothing\n"])
