@@ -25,9 +25,7 @@ def layers(package: str) -> list[list[str]]:
 
 def place(module: str, order: list[list[str]]) -> int | None:
     """The line in which a module stands: that of the longest name that it is inside of."""
-    found = [
-        (len(part), -index) for index, line in enumerate(order) for part in line if inside(module, part)
-    ]
+    found = [(len(part), -index) for index, line in enumerate(order) for part in line if inside(module, part)]
     return -max(found)[1] if found else None
 
 
