@@ -15,7 +15,7 @@ _PROJECT: dict[str, Any] = tomllib.loads((_ROOT / "pyproject.toml").read_text(en
 
 project = _PROJECT["name"]
 version = release = installed(project)
-copyright = "the proxy-parity maintainers"  # noqa: A001  # Sphinx reads this name
+copyright = "the proxy-parity maintainers"  # Sphinx reads this name
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 include_patterns = ["*.md", "docs/*.md", "docs/decisions/*.md", "tests/README.md"]
