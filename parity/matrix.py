@@ -146,7 +146,8 @@ def play(catalogue: Catalogue, plan: Plan) -> tuple[Run, dict[str, str]]:
     """
     loaded = catalogue.for_tier(plan.tier)
     Ledger.load(plan.ledger)  # before anything is recorded
-    made_with = versions("litellm", recordings=record_missing(loaded) if plan.tier == "mocked" else ())
+    recorded = record_missing(loaded, plan.workers) if plan.tier == "mocked" else ()
+    made_with = versions("litellm", recordings=recorded)
     with progress(f"{plan.tier} tier", len(loaded) * len(plan.arms)) as advance:
         done = run(plan, on_report=lambda cell: advance(f"{cell}"))
     return done, made_with

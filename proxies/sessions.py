@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
+from functools import cache
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -106,7 +109,7 @@ class _Sessions:
             max_connections=1000, max_keepalive_connections=100, keepalive_expiry=self._keepalive_expiry
         )
         proxy = _environment_proxy(upstream) if self._environment_proxy else None
-        return httpx.AsyncHTTPTransport(limits=limits, proxy=proxy)
+        return httpx.AsyncHTTPTransport(limits=limits, proxy=proxy, verify=_trusted())
 
     def _lend(self, pool: httpx.AsyncHTTPTransport) -> httpx.AsyncBaseTransport:
         """What each client has for a transport."""
@@ -131,10 +134,8 @@ class LiteLLMSessionManager(_Sessions):
     """Clients that `litellm.acompletion` is given for its calls to providers."""
 
     def _headers(self) -> dict[str, str]:
-        from importlib.metadata import version
-
         # What LiteLLM's own clients send where a provider's SDK doesn't set its own.
-        return {"user-agent": f"litellm/{version('litellm')}"}
+        return {"user-agent": f"litellm/{_litellm_version()}"}
 
 
 class MemorySessionManager(_Sessions):
@@ -205,6 +206,23 @@ class _Outspoken(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._body.aclose()
+
+
+def _trusted() -> ssl.SSLContext:
+    """The certificates that TLS trusts, the same object for every pool: reading them stops the event loop for 25 ms."""
+    return _read_certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@cache
+def _read_certificates(*_where: str | None) -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
+@cache
+def _litellm_version() -> str:
+    from importlib.metadata import version
+
+    return version("litellm")
 
 
 def _environment_proxy(upstream: str) -> str | None:

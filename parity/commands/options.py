@@ -87,6 +87,14 @@ def _workers(_context: click.Context, _option: click.Parameter, value: str) -> s
 workers_option = click.option(
     "-n", "workers", default="0", callback=_workers, help="Worker processes: a number, or auto."
 )
+recorders_option = click.option(
+    "-n",
+    "workers",
+    default="auto",
+    show_default=True,
+    callback=_workers,
+    help="Worker processes: a number, or auto.",
+)
 
 
 def load(paths: Sequence[Path]) -> Catalogue:

@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from parity.catalogue import loading as catalogues
+from parity.catalogue.scenario import Scenario
 from parity.catalogue.selection import Selection
-from parity.commands.options import Unusable, expression_option, load, one, scenarios_option
+from parity.commands.options import Unusable, expression_option, load, one, recorders_option, scenarios_option
 from parity.recorder.missing import compile_recordings
 from parity.recording import file as recordings
 from proxies.support.redact import redact_json
@@ -25,7 +26,8 @@ from proxies.support.terminal import say
 @click.option(
     "--missing", "only_missing", is_flag=True, help="Only scenarios without a recording as they stand."
 )
-def record(paths: tuple[Path, ...], yes: bool, only_missing: bool) -> None:
+@recorders_option
+def record(paths: tuple[Path, ...], yes: bool, only_missing: bool, workers: str) -> None:
     """Make the recordings anew from a real LiteLLM, showing first what would change."""
     from parity.recorder import drift
 
@@ -46,7 +48,7 @@ def record(paths: tuple[Path, ...], yes: bool, only_missing: bool) -> None:
             for line in found:
                 say(line)
 
-    compile_recordings(wanted, note, "recording")
+    compile_recordings(wanted, note, "recording", workers)
     changes = len(shipped) + len(cached)
     if not changes:
         say(f"{len(wanted)} recordings made, none differs from what is there")
@@ -63,7 +65,8 @@ def record(paths: tuple[Path, ...], yes: bool, only_missing: bool) -> None:
 @click.command("check-mocks")
 @scenarios_option
 @expression_option
-def check_mocks(paths: tuple[Path, ...], expression: str) -> None:
+@recorders_option
+def check_mocks(paths: tuple[Path, ...], expression: str, workers: str) -> None:
     """Prove every recording against a real LiteLLM process and a real acompletion.
 
     Exact agreement, or a drift with scenario, path, recorded and now.
@@ -74,9 +77,11 @@ def check_mocks(paths: tuple[Path, ...], expression: str) -> None:
     if gone := recordings.missing(chosen):
         raise Unusable(f"without a recording: {', '.join(s.id for s in gone)}; run `parity record --missing`")
     drifts: list[str] = []
-    compile_recordings(
-        chosen, lambda s, made: drifts.extend(drift.compare(recordings.find(s), made)), "checking recordings"
-    )
+
+    def compare(scenario: Scenario, made: recordings.Recording) -> None:
+        drifts.extend(drift.compare(recordings.find(scenario), made))
+
+    compile_recordings(list(chosen), compare, "checking recordings", workers)
     for line in drifts:
         say(line)
     say(f"{'DRIFT' if drifts else 'PASS'} check-mocks: {len(chosen)} recordings, {len(drifts)} drifts")

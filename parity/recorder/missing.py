@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Scenario
@@ -13,7 +12,7 @@ from parity.support.progress import progress
 from proxies.support.terminal import say
 
 
-def record_missing(loaded: Catalogue) -> set[str]:
+def record_missing(loaded: Catalogue, workers: str = "0") -> set[str]:
     """Compile what nobody recorded into the cache; without LiteLLM that can't be done.
 
     Returns the versions of LiteLLM that all the recordings are of, and tells when it isn't the one that is here.
@@ -26,7 +25,7 @@ def record_missing(loaded: Catalogue) -> set[str]:
         versions.add(made.litellm)
 
     if missing := [scenario for scenario in loaded if found[scenario.id] is None]:
-        compile_recordings(missing, keep, "recording new scenarios")
+        compile_recordings(missing, keep, "recording new scenarios", workers)
     here = observation_file.versions("litellm").get("litellm")
     if here and versions - {here}:
         say(
@@ -38,20 +37,25 @@ def record_missing(loaded: Catalogue) -> set[str]:
 
 
 def compile_recordings(
-    scenarios: Sequence[Any], each: Callable[[Any, recordings.Recording], None], label: str
+    scenarios: Sequence[Scenario],
+    each: Callable[[Scenario, recordings.Recording], None],
+    label: str,
+    workers: str = "0",
 ) -> None:
+    """Record every scenario, showing how far it is, and hand each recording to `each`; see `workers.record`."""
     try:
-        from parity.recorder import recorder as compiling
+        from parity.recorder.workers import record
+
+        with progress(label, len(scenarios)) as advance:
+
+            def done(scenario: Scenario, made: recordings.Recording) -> None:
+                each(scenario, made)
+                advance(scenario.id)
+
+            record(scenarios, done, workers)
     except ImportError as error:
         names = ", ".join(s.id for s in scenarios[:3]) + (", …" if len(scenarios) > 3 else "")
         raise recordings.RecordingError(
             f"{len(scenarios)} scenario(s) have no recording ({names}), and making one needs LiteLLM ({error}); "
             "run `parity record` where `pip install 'proxy-parity[live]'` was done"
         ) from None
-    with progress(label, len(scenarios)) as advance:
-
-        def done(scenario: Any, made: recordings.Recording) -> None:
-            each(scenario, made)
-            advance(scenario.id)
-
-        compiling.run(scenarios, done)

@@ -9,13 +9,11 @@ The one module that needs litellm and its proxy; import it only where they are.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
-import os
 import re
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from importlib.metadata import version
 from pkgutil import resolve_name
@@ -29,13 +27,13 @@ from parity.catalogue.scenario import Scenario
 from parity.observation.model import UpstreamCall
 from parity.provider.control import ProviderControl
 from parity.provider.memory import is_memory
-from parity.provider.server import refused_url, serve_in_thread
+from parity.recorder.far_end import FarEnd, patient
 from parity.recording import calls, sdk_objects
 from parity.recording.file import ProcessAnswer, ProcessCall, Recording, RecordingError, SdkAnswer, SdkCall
 from parity.recording.litellm_import import litellm  # noqa: F401  # quietly, before anything asks for its functions
-from parity.targets.arms import ARMS, SDK_FUNCTIONS, Arm, create_app, litellm_process
+from parity.targets.arms import ARMS, SDK_FUNCTIONS, Arm, create_app
 from parity.targets.client import Credentials, play
-from parity.targets.deployments import MOCKED_KEY, PROVIDER_URL, QUICK_RETRIES, REFUSED_URL, config_document
+from parity.targets.deployments import MOCKED_KEY, PROVIDER_URL, REFUSED_URL
 from parity.targets.doubles import httpx_on
 from parity.targets.target import CALL_DEADLINE, client_of, without_noise
 from proxies.support.redact import MASK, redact_headers
@@ -71,7 +69,8 @@ class TappedProcess(httpx.AsyncBaseTransport):
 
     def __init__(self, tap: Tap) -> None:
         self._tap = tap
-        self._inner = httpx.AsyncHTTPTransport()
+        # Over plain HTTP: reading certificates would only take time.
+        self._inner = httpx.AsyncHTTPTransport(verify=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if is_memory(request):
@@ -230,47 +229,18 @@ class _TappedStream:
         self._record(SdkAnswer(**seen, raises=raises, **self._headers))
 
 
-def _patient(scenario: Scenario) -> Scenario:
-    """The scenario with a client that stays to the end of a stream, so that the whole answer is seen."""
-    client = [
-        request.model_copy(update={"hang_up_after": None}) if request.hang_up_after else request
-        for request in scenario.client
-    ]
-    return scenario.model_copy(update={"client": client})
-
-
 class Recorder:
-    """Plays scenarios against the real LiteLLM; an async context manager that runs all it needs."""
+    """Plays scenarios against the real LiteLLM at a far end; an async context manager."""
 
-    def __init__(self, scenarios: Iterable[Scenario]) -> None:
-        self._scenarios = list(scenarios)
-        self._closing = contextlib.AsyncExitStack()
+    def __init__(self, end: FarEnd) -> None:
+        self._end = end
+        self._control = ProviderControl(end.provider_url)
 
     async def __aenter__(self) -> Recorder:
-        async with contextlib.AsyncExitStack() as closing:
-            self.provider_url = closing.enter_context(serve_in_thread(self._scenarios)).url
-            self.refused_url = closing.enter_context(refused_url())
-            self._control = await closing.enter_async_context(ProviderControl(self.provider_url))
-            with patch.dict(os.environ, QUICK_RETRIES):
-                self._litellm = await closing.enter_async_context(
-                    litellm_process(self._config(self._scenarios, "binary"))
-                )
-            self._closing = closing.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._closing.aclose()
-
-    def _config(self, scenarios: Iterable[Scenario], arm: Arm) -> dict[str, Any]:
-        return config_document(scenarios, arm, provider_url=self.provider_url, refused_url=self.refused_url)
-
-    @property
-    def litellm_url(self) -> str:
-        return self._litellm.url
-
-    @property
-    def litellm_key(self) -> str:
-        return self._litellm.key
+        await self._control.aclose()
 
     async def forget(self, scenario: Scenario) -> None:
         """Make the provider start over with a scenario's replies."""
@@ -287,13 +257,15 @@ class Recorder:
         tap = Tap()
         await self.forget(scenario)
         for arm in ARMS:
-            config = self._config([scenario], arm)
-            app = create_app(arm, config, litellm_url=self._litellm.url, litellm_key=self._litellm.key)
+            config = self._end.config([scenario], arm)
+            app = create_app(
+                arm, config, litellm_url=self._end.litellm_url, litellm_key=self._end.litellm_key
+            )
             with self._tapped(arm, tap, scenario, config):
                 async with client_of(app) as client:
                     await play(
                         client,
-                        _patient(scenario),
+                        patient(scenario),
                         keys=Credentials(MOCKED_KEY),
                         until_called=self._until_called(arm, scenario),
                     )
@@ -329,7 +301,7 @@ class Recorder:
     def _placeless(self, recording: Recording) -> Recording:
         """Without the ports, folders and secrets of the machine it was made on."""
         text = recording.dumps().replace(json.dumps(sys.prefix)[1:-1], "…")
-        for ours, shown in ((self.provider_url, PROVIDER_URL), (self.refused_url, REFUSED_URL)):
+        for ours, shown in ((self._end.provider_url, PROVIDER_URL), (self._end.refused_url, REFUSED_URL)):
             text = text.replace(ours, shown)
             text = text.replace(ours.removeprefix("http://"), shown.removeprefix("http://"))
             # LiteLLM masks the host in its sentences, and leaves the port.
@@ -337,23 +309,10 @@ class Recorder:
         text = FALLBACKS.sub(r"\g<1>…", text)
         text = ADDRESS.sub("0x0", TIME_TAKEN.sub(r"\g<1>0.5", text))
         # The only secret in play; what looks like one in a body is the scenario's, and the proxies must meet it.
-        return Recording.model_validate_json(text.replace(self.litellm_key, MASK))
+        return Recording.model_validate_json(text.replace(self._end.litellm_key, MASK))
 
 
-async def record_all(scenarios: Iterable[Scenario], each: Any) -> None:
-    """Record every scenario and hand `(scenario, recording)` to `each`."""
-    wanted = list(scenarios)
-    # Apart, since LiteLLM tells in every error whether any model has fallbacks.
-    for batch in (
-        [s for s in wanted if not s.deployment.fallbacks],
-        [s for s in wanted if s.deployment.fallbacks],
-    ):
-        if batch:
-            async with Recorder(batch) as recorder:
-                for scenario in batch:
-                    each(scenario, await recorder.record(scenario))
-
-
-def run(scenarios: Iterable[Scenario], each: Any) -> None:
-    """`record_all` for callers without a loop."""
-    asyncio.run(record_all(scenarios, each))
+async def make(end: FarEnd, scenario: Scenario) -> Recording:
+    """The recording of one scenario that this far end was started for."""
+    async with Recorder(end) as recorder:
+        return await recorder.record(scenario)

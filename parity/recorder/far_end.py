@@ -1,0 +1,68 @@
+"""What recordings are made against: a real LiteLLM process, and behind it the stub provider.
+
+far_end(scenarios) ─> FarEnd ─┬─> Recorder in this process
+                              └─> Recorder in each worker, see `workers`
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+from parity.catalogue.scenario import Scenario
+from parity.provider.server import refused_url, serve_in_thread
+from parity.targets.arms import Arm, litellm_process
+from parity.targets.deployments import QUICK_RETRIES, config_document
+
+
+@dataclass(frozen=True)
+class FarEnd:
+    """Where it is. Plain data, which other processes can be handed."""
+
+    provider_url: str
+    refused_url: str
+    litellm_url: str
+    litellm_key: str
+
+    def config(self, scenarios: Iterable[Scenario], arm: Arm) -> dict[str, Any]:
+        """The config document of an arm whose models are these scenarios' providers."""
+        return _config(scenarios, arm, self.provider_url, self.refused_url)
+
+
+@contextlib.asynccontextmanager
+async def far_end(scenarios: Iterable[Scenario]) -> AsyncIterator[FarEnd]:
+    """Start it for these scenarios, stop it at the end. Raises `LiteLLMProcessError`."""
+    served = list(scenarios)
+    async with contextlib.AsyncExitStack() as closing:
+        provider = closing.enter_context(serve_in_thread(map(patient, served)))
+        refused = closing.enter_context(refused_url())
+        with patch.dict(os.environ, QUICK_RETRIES):
+            process = litellm_process(_config(served, "binary", provider.url, refused))
+            await closing.enter_async_context(process)
+        yield FarEnd(provider.url, refused, process.url, process.key)
+
+
+def _config(scenarios: Iterable[Scenario], arm: Arm, provider_url: str, refused: str) -> dict[str, Any]:
+    return config_document(scenarios, arm, provider_url=provider_url, refused_url=refused)
+
+
+def patient(scenario: Scenario) -> Scenario:
+    """The scenario with a client that stays to the end of a stream, so that the whole answer is seen.
+
+    What the provider waits for there is that its client hangs up, so it doesn't wait.
+    """
+    if not any(request.hang_up_after for request in scenario.client):  # 0 is before anything is answered
+        return scenario
+    client = [
+        request.model_copy(update={"hang_up_after": None}) if request.hang_up_after else request
+        for request in scenario.client
+    ]
+    provider = [
+        reply.model_copy(update={"sse": reply.sse and [event for event in reply.sse if event.delay is None]})
+        for reply in scenario.provider
+    ]
+    return scenario.model_copy(update={"client": client, "provider": provider})

@@ -1,0 +1,120 @@
+"""Recordings of many scenarios at once: worker processes, each with a LiteLLM of its own to call as the sdk proxy does.
+
+this process ─ stub provider, LiteLLM processes <──┬── worker ── Recorder, one scenario at a time
+                                                   └── worker ── …
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from importlib.util import find_spec
+
+from parity.catalogue.scenario import Scenario
+from parity.recorder.far_end import FarEnd, far_end
+from parity.recording.file import Recording
+from parity.targets.deployments import QUICK_RETRIES
+
+WORTH_IT = 20
+"""Recordings that take as long as a worker's start, which imports LiteLLM."""
+
+
+def record(
+    scenarios: Sequence[Scenario],
+    each: Callable[[Scenario, Recording], None],
+    workers: str = "0",
+) -> None:
+    """Record every scenario and hand each recording to `each`, in the scenarios' order.
+
+    `workers`: how many processes, 0 for none but this one; `auto` for as many as are worth their start.
+    Raises `ImportError` without LiteLLM, `LiteLLMProcessError` when it doesn't start, `RecordingError`.
+    """
+    if find_spec("litellm") is None:
+        raise ModuleNotFoundError("No module named 'litellm'", name="litellm")
+    asyncio.run(_record(scenarios, each, _count(workers, len(scenarios))))
+
+
+def _count(workers: str, scenarios: int) -> int:
+    if workers == "auto":
+        return min(os.cpu_count() or 1, scenarios // WORTH_IT)
+    return min(int(workers), scenarios)
+
+
+async def _record(
+    scenarios: Sequence[Scenario], each: Callable[[Scenario, Recording], None], workers: int
+) -> None:
+    async with contextlib.AsyncExitStack() as closing:
+        start = closing.enter_context(_pool(workers)) if workers else _here()
+        made: dict[str, Awaitable[Recording]] = {}
+        for group in _groups(scenarios):
+            end = await closing.enter_async_context(far_end(group))
+            made |= {scenario.id: start(end, scenario) for scenario in group}
+        for scenario in scenarios:
+            each(scenario, await made[scenario.id])
+
+
+def _groups(scenarios: Iterable[Scenario]) -> list[list[Scenario]]:
+    """Those with and those without fallbacks: LiteLLM tells in every error whether any of its models has some."""
+    groups: dict[bool, list[Scenario]] = {}
+    for scenario in scenarios:
+        groups.setdefault(bool(scenario.deployment.fallbacks), []).append(scenario)
+    return list(groups.values())
+
+
+Start = Callable[[FarEnd, Scenario], Awaitable[Recording]]
+
+
+def _here() -> Start:
+    """Records in this process, one scenario after the other, each when it is awaited."""
+    from parity.recorder.recorder import make
+
+    return make
+
+
+@contextlib.contextmanager
+def _pool(workers: int) -> Iterator[Start]:
+    """Records in processes that end with this one, however it ends."""
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
+    for _ in range(workers):
+        pool.submit(_import)  # while the first LiteLLM process starts
+    try:
+        yield lambda end, scenario: asyncio.wrap_future(pool.submit(_make, end, scenario))
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_loop = asyncio.Runner()
+"""A worker's, the same for all of its scenarios, as LiteLLM keeps clients that belong to one."""
+
+
+def _begin() -> None:
+    os.environ.update(QUICK_RETRIES)  # before LiteLLM is imported, which reads them then
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the business of the process that started us
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _import() -> None:
+    from parity.recorder import recorder  # noqa: F401
+
+
+def _make(end: FarEnd, scenario: Scenario) -> Recording:
+    from parity.recorder.recorder import make
+
+    return _loop.run(make(end, scenario))
