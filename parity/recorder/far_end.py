@@ -35,15 +35,19 @@ class FarEnd:
 
 @contextlib.asynccontextmanager
 async def far_end(scenarios: Iterable[Scenario]) -> AsyncIterator[FarEnd]:
-    """Start it for these scenarios, stop it at the end. Raises `LiteLLMProcessError`."""
+    """Start it for these scenarios, stop it at the end; inside of `quick_retries`. Raises `LiteLLMProcessError`."""
     served = list(scenarios)
     async with contextlib.AsyncExitStack() as closing:
         provider = closing.enter_context(serve_in_thread(map(patient, served)))
         refused = closing.enter_context(refused_url())
-        with patch.dict(os.environ, QUICK_RETRIES):
-            process = litellm_process(_config(served, "binary", provider.url, refused))
-            await closing.enter_async_context(process)
+        process = litellm_process(_config(served, "binary", provider.url, refused))
+        await closing.enter_async_context(process)
         yield FarEnd(provider.url, refused, process.url, process.key)
+
+
+def quick_retries() -> contextlib.AbstractContextManager[Any]:
+    """Makes the LiteLLM of processes that are started inside, or import it, wait for little before it retries."""
+    return patch.dict(os.environ, QUICK_RETRIES)
 
 
 def _config(scenarios: Iterable[Scenario], arm: Arm, provider_url: str, refused: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import httpx
 
 from parity.catalogue.scenario import ClientRequest, Scenario
 from parity.observation.model import UpstreamCall
-from parity.recorder.far_end import FarEnd, far_end
+from parity.recorder.far_end import FarEnd, far_end, quick_retries
 from parity.recorder.recorder import Recorder, Tap, TappedProcess, TappedSdk
 from parity.recording.file import ProcessAnswer, SdkAnswer
 from parity.recording.litellm_import import litellm
@@ -34,12 +34,13 @@ class Probed:
 
 async def probe(scenario: Scenario) -> list[Probed]:
     """One result for each chat completion or message that the client asks for; none for other requests."""
-    async with far_end([scenario]) as end, Recorder(end) as recorder:
-        return [
-            await _probe(recorder, end, scenario, request)
-            for request in scenario.client
-            if _route(request) is not None and isinstance(request.json_, dict)
-        ]
+    with quick_retries():
+        async with far_end([scenario]) as end, Recorder(end) as recorder:
+            return [
+                await _probe(recorder, end, scenario, request)
+                for request in scenario.client
+                if _route(request) is not None and isinstance(request.json_, dict)
+            ]
 
 
 def _route(request: ClientRequest) -> str | None:

@@ -17,9 +17,8 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
 
 from parity.catalogue.scenario import Scenario
-from parity.recorder.far_end import FarEnd, far_end
+from parity.recorder.far_end import FarEnd, far_end, quick_retries
 from parity.recording.file import Recording
-from parity.targets.deployments import QUICK_RETRIES
 
 WORTH_IT = 20
 """Recordings that take as long as a worker's start, which imports LiteLLM."""
@@ -37,7 +36,8 @@ def record(
     """
     if find_spec("litellm") is None:
         raise ModuleNotFoundError("No module named 'litellm'", name="litellm")
-    asyncio.run(_record(scenarios, each, _count(workers, len(scenarios))))
+    with quick_retries():  # LiteLLM reads them when it is imported: in its process, in the workers, or here
+        asyncio.run(_record(scenarios, each, _count(workers, len(scenarios))))
 
 
 def _count(workers: str, scenarios: int) -> int:
@@ -52,9 +52,17 @@ async def _record(
     async with contextlib.AsyncExitStack() as closing:
         start = closing.enter_context(_pool(workers)) if workers else _here()
         made: dict[str, Awaitable[Recording]] = {}
-        for group in _groups(scenarios):
+
+        async def begin(group: Sequence[Scenario]) -> None:
             end = await closing.enter_async_context(far_end(group))
-            made |= {scenario.id: start(end, scenario) for scenario in group}
+            made.update({scenario.id: start(end, scenario) for scenario in group})
+
+        try:
+            async with asyncio.TaskGroup() as beginning:
+                for group in _groups(scenarios):
+                    beginning.create_task(begin(group))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
         for scenario in scenarios:
             each(scenario, await made[scenario.id])
 
@@ -98,7 +106,6 @@ _loop = asyncio.Runner()
 
 
 def _begin() -> None:
-    os.environ.update(QUICK_RETRIES)  # before LiteLLM is imported, which reads them then
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the business of the process that started us
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
