@@ -14,8 +14,8 @@ import httpx
 
 from parity.catalogue.scenario import ClientRequest, Scenario
 from parity.observation.model import UpstreamCall
-from parity.recorder.far_end import FarEnd, far_end, quick_retries
 from parity.recorder.recorder import Recorder, Tap, TappedProcess, TappedSdk
+from parity.recorder.servers import Servers, quick_retries, started
 from parity.recording.file import ProcessAnswer, SdkAnswer
 from parity.recording.litellm_import import litellm
 from parity.targets.arms import SDK_FUNCTIONS
@@ -35,9 +35,9 @@ class Probed:
 async def probe(scenario: Scenario) -> list[Probed]:
     """One result for each chat completion or message that the client asks for; none for other requests."""
     with quick_retries():
-        async with far_end([scenario]) as end, Recorder(end) as recorder:
+        async with started([scenario]) as servers, Recorder(servers) as recorder:
             return [
-                await _probe(recorder, end, scenario, request)
+                await _probe(recorder, servers, scenario, request)
                 for request in scenario.client
                 if _route(request) is not None and isinstance(request.json_, dict)
             ]
@@ -48,19 +48,19 @@ def _route(request: ClientRequest) -> str | None:
     return next((route for route in SDK_FUNCTIONS if path.endswith(f"/{route}")), None)
 
 
-async def _probe(recorder: Recorder, end: FarEnd, scenario: Scenario, request: ClientRequest) -> Probed:
+async def _probe(recorder: Recorder, servers: Servers, scenario: Scenario, request: ClientRequest) -> Probed:
     tap = Tap()
     body: dict[str, Any] = dict(request.json_ or {})
     route = _route(request) or ""
     await recorder.forget(scenario)
     async with httpx.AsyncClient(transport=TappedProcess(tap), timeout=60) as client:
-        headers = {"authorization": f"Bearer {end.litellm_key}"}
+        headers = {"authorization": f"Bearer {servers.litellm_key}"}
         async with client.stream(
-            "POST", f"{end.litellm_url}/v1/{route}", json=body, headers=headers
+            "POST", f"{servers.litellm_url}/v1/{route}", json=body, headers=headers
         ) as answer:
             with contextlib.suppress(httpx.TransportError):
                 await answer.aread()
-    params = litellm_params(scenario, "sdk", end.provider_url, end.refused_url)
+    params = litellm_params(scenario, "sdk", servers.provider_url, servers.refused_url)
     litellm.use_chat_completions_url_for_anthropic_messages = True  # as in the config of the process
     call = TappedSdk(tap, scenario.alias, [params], route)
     with contextlib.suppress(Exception):  # what it raised is what the tap is for

@@ -27,7 +27,7 @@ from parity.catalogue.scenario import Scenario
 from parity.observation.model import UpstreamCall
 from parity.provider.control import ProviderControl
 from parity.provider.memory import is_memory
-from parity.recorder.far_end import FarEnd, patient
+from parity.recorder.servers import Servers, patient
 from parity.recording import calls, sdk_objects
 from parity.recording.file import ProcessAnswer, ProcessCall, Recording, RecordingError, SdkAnswer, SdkCall
 from parity.recording.litellm_import import litellm  # noqa: F401  # quietly, before anything asks for its functions
@@ -230,11 +230,11 @@ class _TappedStream:
 
 
 class Recorder:
-    """Plays scenarios against the real LiteLLM at a far end; an async context manager."""
+    """Plays scenarios against the real LiteLLM at these servers; an async context manager."""
 
-    def __init__(self, end: FarEnd) -> None:
-        self._end = end
-        self._control = ProviderControl(end.provider_url)
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+        self._control = ProviderControl(servers.provider_url)
 
     async def __aenter__(self) -> Recorder:
         return self
@@ -257,9 +257,9 @@ class Recorder:
         tap = Tap()
         await self.forget(scenario)
         for arm in ARMS:
-            config = self._end.config([scenario], arm)
+            config = self._servers.config([scenario], arm)
             app = create_app(
-                arm, config, litellm_url=self._end.litellm_url, litellm_key=self._end.litellm_key
+                arm, config, litellm_url=self._servers.litellm_url, litellm_key=self._servers.litellm_key
             )
             with self._tapped(arm, tap, scenario, config):
                 async with client_of(app) as client:
@@ -301,7 +301,10 @@ class Recorder:
     def _placeless(self, recording: Recording) -> Recording:
         """Without the ports, folders and secrets of the machine it was made on."""
         text = recording.dumps().replace(json.dumps(sys.prefix)[1:-1], "…")
-        for ours, shown in ((self._end.provider_url, PROVIDER_URL), (self._end.refused_url, REFUSED_URL)):
+        for ours, shown in (
+            (self._servers.provider_url, PROVIDER_URL),
+            (self._servers.refused_url, REFUSED_URL),
+        ):
             text = text.replace(ours, shown)
             text = text.replace(ours.removeprefix("http://"), shown.removeprefix("http://"))
             # LiteLLM masks the host in its sentences, and leaves the port.
@@ -309,10 +312,10 @@ class Recorder:
         text = FALLBACKS.sub(r"\g<1>…", text)
         text = ADDRESS.sub("0x0", TIME_TAKEN.sub(r"\g<1>0.5", text))
         # The only secret in play; what looks like one in a body is the scenario's, and the proxies must meet it.
-        return Recording.model_validate_json(text.replace(self._end.litellm_key, MASK))
+        return Recording.model_validate_json(text.replace(self._servers.litellm_key, MASK))
 
 
-async def make(end: FarEnd, scenario: Scenario) -> Recording:
-    """The recording of one scenario that this far end was started for."""
-    async with Recorder(end) as recorder:
+async def make(servers: Servers, scenario: Scenario) -> Recording:
+    """The recording of one scenario that these servers were started for."""
+    async with Recorder(servers) as recorder:
         return await recorder.record(scenario)

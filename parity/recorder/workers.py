@@ -1,4 +1,4 @@
-"""Recordings of many scenarios at once: worker processes, each with a LiteLLM of its own to call as the sdk proxy does.
+"""Records many scenarios at once: worker processes, each with a LiteLLM of its own to call as the sdk proxy does.
 
 this process ─ stub provider, LiteLLM processes <──┬── worker ── Recorder, one scenario at a time
                                                    └── worker ── …
@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
 
 from parity.catalogue.scenario import Scenario
-from parity.recorder.far_end import FarEnd, far_end, quick_retries
+from parity.recorder.servers import Servers, quick_retries, started
 from parity.recording.file import Recording
 
 WORTH_IT = 20
@@ -50,12 +50,12 @@ async def _record(
     scenarios: Sequence[Scenario], each: Callable[[Scenario, Recording], None], workers: int
 ) -> None:
     async with contextlib.AsyncExitStack() as closing:
-        start = closing.enter_context(_pool(workers)) if workers else _here()
-        made: dict[str, Awaitable[Recording]] = {}
+        order = closing.enter_context(_pool(workers)) if workers else _here()
+        ordered: dict[str, Order] = {}
 
         async def begin(group: Sequence[Scenario]) -> None:
-            end = await closing.enter_async_context(far_end(group))
-            made.update({scenario.id: start(end, scenario) for scenario in group})
+            servers = await closing.enter_async_context(started(group))
+            ordered.update({scenario.id: order(servers, scenario) for scenario in group})
 
         try:
             async with asyncio.TaskGroup() as beginning:
@@ -64,38 +64,46 @@ async def _record(
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
         for scenario in scenarios:
-            each(scenario, await made[scenario.id])
+            each(scenario, await ordered[scenario.id]())
 
 
 def _groups(scenarios: Iterable[Scenario]) -> list[list[Scenario]]:
-    """Those with and those without fallbacks: LiteLLM tells in every error whether any of its models has some."""
+    """Separate scenarios with fallbacks: LiteLLM tells in every error whether any of its models has some."""
     groups: dict[bool, list[Scenario]] = {}
     for scenario in scenarios:
         groups.setdefault(bool(scenario.deployment.fallbacks), []).append(scenario)
     return list(groups.values())
 
 
-Start = Callable[[FarEnd, Scenario], Awaitable[Recording]]
+Order = Callable[[], Awaitable[Recording]]
+"""Waits for a recording that was ordered; without workers it is made only then."""
 
 
-def _here() -> Start:
-    """Records in this process, one scenario after the other, each when it is awaited."""
+def _here() -> Callable[[Servers, Scenario], Order]:
+    """Record in this process, one scenario after the other."""
     from parity.recorder.recorder import make
 
-    return make
+    return lambda servers, scenario: lambda: make(servers, scenario)
 
 
 @contextlib.contextmanager
-def _pool(workers: int) -> Iterator[Start]:
-    """Records in processes that end with this one, however it ends."""
+def _pool(workers: int) -> Iterator[Callable[[Servers, Scenario], Order]]:
+    """Record in processes that end with this one, however it ends."""
+    others = multiprocessing.active_children()
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
     for _ in range(workers):
-        pool.submit(_import)  # while the first LiteLLM process starts
+        pool.submit(_import)  # while the LiteLLM processes start
+
+    def order(servers: Servers, scenario: Scenario) -> Order:
+        made = pool.submit(_make, servers, scenario)
+        return lambda: asyncio.wrap_future(made)
+
     try:
-        yield lambda end, scenario: asyncio.wrap_future(pool.submit(_make, end, scenario))
+        yield order
     except BaseException:
         for process in multiprocessing.active_children():
-            process.terminate()
+            if process not in others:
+                process.terminate()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
@@ -121,7 +129,7 @@ def _import() -> None:
     from parity.recorder import recorder  # noqa: F401
 
 
-def _make(end: FarEnd, scenario: Scenario) -> Recording:
+def _make(servers: Servers, scenario: Scenario) -> Recording:
     from parity.recorder.recorder import make
 
-    return _loop.run(make(end, scenario))
+    return _loop.run(make(servers, scenario))

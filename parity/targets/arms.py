@@ -30,6 +30,10 @@ Arm = Literal["binary", "sdk"]
 ARMS: tuple[Arm, ...] = ("binary", "sdk")
 
 
+START_DEADLINE = 180.0
+"""Seconds for LiteLLM to come up where recordings are made: several start at once, on machines that do other work."""
+
+
 def create_app(
     arm: Arm, config: dict[str, Any], *, litellm_url: str = LITELLM_URL, litellm_key: str = MOCKED_KEY
 ) -> ASGIApp:
@@ -67,4 +71,4 @@ def litellm_process(config: dict[str, Any]) -> LiteLLMProcess:
     """A real LiteLLM process on a config document, prepared as the binary proxy prepares it."""
     from proxies.binary.process import LiteLLMProcess
 
-    return LiteLLMProcess(ProxyConfig.model_validate(config))
+    return LiteLLMProcess(ProxyConfig.model_validate(config), deadline=START_DEADLINE)

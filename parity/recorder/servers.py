@@ -1,7 +1,7 @@
-"""What recordings are made against: a real LiteLLM process, and behind it the stub provider.
+"""Starts what recordings are made against: a real LiteLLM process, and behind it the stub provider.
 
-far_end(scenarios) ─> FarEnd ─┬─> Recorder in this process
-                              └─> Recorder in each worker, see `workers`
+started(scenarios) ─> Servers ─┬─> Recorder in this process
+                               └─> Recorder in each worker, see `workers`
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from parity.targets.deployments import QUICK_RETRIES, config_document
 
 
 @dataclass(frozen=True)
-class FarEnd:
-    """Where it is. Plain data, which other processes can be handed."""
+class Servers:
+    """Where they listen. Plain data, which other processes can be handed."""
 
     provider_url: str
     refused_url: str
@@ -29,35 +29,34 @@ class FarEnd:
     litellm_key: str
 
     def config(self, scenarios: Iterable[Scenario], arm: Arm) -> dict[str, Any]:
-        """The config document of an arm whose models are these scenarios' providers."""
+        """Return the config document of an arm whose models are these scenarios' providers."""
         return _config(scenarios, arm, self.provider_url, self.refused_url)
 
 
 @contextlib.asynccontextmanager
-async def far_end(scenarios: Iterable[Scenario]) -> AsyncIterator[FarEnd]:
-    """Start it for these scenarios, stop it at the end; inside of `quick_retries`. Raises `LiteLLMProcessError`."""
+async def started(scenarios: Iterable[Scenario]) -> AsyncIterator[Servers]:
+    """Start them for these scenarios, and stop them at the end; enter `quick_retries` before.
+
+    Raises `LiteLLMProcessError`.
+    """
     served = list(scenarios)
     async with contextlib.AsyncExitStack() as closing:
         provider = closing.enter_context(serve_in_thread(map(patient, served)))
         refused = closing.enter_context(refused_url())
         process = litellm_process(_config(served, "binary", provider.url, refused))
         await closing.enter_async_context(process)
-        yield FarEnd(provider.url, refused, process.url, process.key)
+        yield Servers(provider.url, refused, process.url, process.key)
 
 
 def quick_retries() -> contextlib.AbstractContextManager[Any]:
-    """Makes the LiteLLM of processes that are started inside, or import it, wait for little before it retries."""
+    """Make LiteLLM wait for little before it retries, in every process that is started or imports it inside."""
     return patch.dict(os.environ, QUICK_RETRIES)
 
 
-def _config(scenarios: Iterable[Scenario], arm: Arm, provider_url: str, refused: str) -> dict[str, Any]:
-    return config_document(scenarios, arm, provider_url=provider_url, refused_url=refused)
-
-
 def patient(scenario: Scenario) -> Scenario:
-    """The scenario with a client that stays to the end of a stream, so that the whole answer is seen.
+    """Return the scenario with a client that stays to the end of a stream, so that the whole answer is seen.
 
-    What the provider waits for there is that its client hangs up, so it doesn't wait.
+    Where the provider would wait until its client hangs up, it doesn't wait.
     """
     if not any(request.hang_up_after for request in scenario.client):  # 0 is before anything is answered
         return scenario
@@ -70,3 +69,7 @@ def patient(scenario: Scenario) -> Scenario:
         for reply in scenario.provider
     ]
     return scenario.model_copy(update={"client": client, "provider": provider})
+
+
+def _config(scenarios: Iterable[Scenario], arm: Arm, provider_url: str, refused: str) -> dict[str, Any]:
+    return config_document(scenarios, arm, provider_url=provider_url, refused_url=refused)
