@@ -66,8 +66,9 @@ class ProviderControl:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        # Over plain HTTP: reading certificates would only take time.
-        self._client = AsyncClient(trust_env=False, timeout=10, verify=False)  # noqa: S501
+        # Over plain HTTP: reading certificates would only take time. Long: the clock runs on while whoever asks
+        # imports LiteLLM, on a busy machine for more than 10 s.
+        self._client = AsyncClient(trust_env=False, timeout=60, verify=False)  # noqa: S501
 
     async def __aenter__(self) -> ProviderControl:
         return self

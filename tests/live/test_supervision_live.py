@@ -21,6 +21,7 @@ from parity.targets.stack import START_DEADLINE
 from tests.live.far_end import FarEnd
 from tests.live.in_front import client, config, question, written
 from tests.live.measures import AVAILABLE, family, until
+from tests.processes import gone
 
 WORKERS = 16
 GONE_WITHIN = 20.0
@@ -84,13 +85,6 @@ async def started(far_end: FarEnd, tmp_path: Path) -> AsyncIterator[Started]:
         if process.returncode is None:
             process.kill()
             await process.communicate()
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 def verdict(answer: httpx.Response) -> str:

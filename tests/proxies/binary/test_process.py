@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from proxies.binary import process as litellm_process
 from proxies.binary.process import LiteLLMProcess, LiteLLMProcessError, find_command
 from proxies.config.models import ProxyConfig
+from tests.processes import gone
 from tests.proxies import fake_litellm
 from tests.proxies.upstream import COMPLETION, MESSAGE
 from tests.root import ROOT
@@ -40,16 +41,6 @@ def _config(**sections: Any) -> ProxyConfig:
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
     """A litellm that starts at once; the result tells what it was started with."""
     return fake_litellm.install(tmp_path, monkeypatch)
-
-
-def _gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    # A zombie that nobody has reaped yet is as dead as can be.
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def _wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -73,7 +64,7 @@ async def test_start_and_stop(fake: Callable[[], dict[str, Any]], tmp_path: Path
         path = Path(seen["argv"][seen["argv"].index("--config") + 1])
         assert path.parent.stat().st_mode & 0o777 == 0o700
     assert not process.alive
-    assert _gone(seen["pid"])
+    assert gone(seen["pid"])
     assert not path.parent.exists()
     assert process.key not in seen["config"]
     assert KEY not in seen["config"]
@@ -118,7 +109,7 @@ async def test_a_process_that_never_answers_is_given_up(
     monkeypatch.setenv("FAKE_LITELLM", "hangs")
     with pytest.raises(LiteLLMProcessError, match="not ready within 1 s"):
         await LiteLLMProcess(_config(), deadline=1).start()
-    assert _gone(fake()["pid"])
+    assert gone(fake()["pid"])
 
 
 async def test_a_port_taken_meanwhile_is_no_failure(
@@ -188,7 +179,7 @@ def test_it_never_outlives_us(fake: Callable[[], dict[str, Any]], tmp_path: Path
         assert running.stdout.readline() == b"up\n"
         running.kill()
     seen = fake()
-    _wait_until(lambda: _gone(seen["pid"]))
+    _wait_until(lambda: gone(seen["pid"]))
     assert not Path(seen["argv"][seen["argv"].index("--config") + 1]).parent.exists()
 
 
@@ -241,7 +232,7 @@ def test_another_environments_litellm_never_outlives_us(tmp_path: Path, number: 
             running.stdin.close()  # what the kernel does when we are killed
         else:
             os.killpg(running.pid, number)
-        _wait_until(lambda: _gone(pid))
+        _wait_until(lambda: gone(pid))
         assert running.wait(10) == (-signal.SIGKILL if number == signal.SIGKILL else 128 + signal.SIGTERM)
     assert (tmp_path / "copy").exists() == (number == signal.SIGTERM)
 
