@@ -57,9 +57,12 @@ SERVED = (
     "streaming/usage",
 )
 
+SHARED = ("live_stack", "statuses", "rig", "real")
+"""Fixtures that start LiteLLM once for many tests: with `--dist loadgroup` one worker plays all tests of each."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything below this folder is `live`, needs LiteLLM's proxy, and may wait for it to come up."""
+    """Mark everything below this folder `live`; it needs LiteLLM's proxy, and may wait for it to come up."""
     missing = [name for name in ("litellm", "prisma") if importlib.util.find_spec(name) is None]
     needed = pytest.mark.skipif(
         bool(missing), reason=f"needs {' and '.join(missing)}: pip install 'proxy-parity[live]'"
@@ -69,6 +72,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.live)
             item.add_marker(pytest.mark.timeout(180))
             item.add_marker(needed)
+            for name in SHARED:
+                if name in getattr(item, "fixturenames", ()):
+                    item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +85,7 @@ def served() -> Catalogue:
 
 @pytest.fixture(scope="session")
 def live_stack(served: Catalogue) -> Iterator[Stack]:
-    """Up for the whole session. Under xdist each worker that needs one has its own."""
+    """Start it once for the whole session; under xdist, for each worker that needs one."""
     with stack.serve(served, ARMS) as running:
         yield running
 
