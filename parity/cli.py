@@ -1,4 +1,5 @@
-"""`parity …`: run the matrix, observe one side, compare two, look at a scenario, keep the recordings true.
+"""Defines the command `parity`: run the matrix, observe one target, compare two files, show a scenario,
+record.
 
 Exit codes: 0 no unexplained difference, 1 differences, 2 usage or set-up error.
 """
