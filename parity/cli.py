@@ -19,7 +19,7 @@ from parity.commands.show import list_, schema, show
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="proxy-parity", prog_name="parity")
 def main() -> None:
-    """Do two architectures behave the same? Play every scenario on both, and compare.
+    """Play every scenario on both architectures, and tell whether they behave the same.
 
     \b
     parity run                          both proxies on recordings: no network, no keys

@@ -210,7 +210,7 @@ class ExpectedProvider(Part):
 
 
 class ExpectedMemory(Part):
-    """Holds the requests that the memory service must have received."""
+    """Holds the requests that the memory store must have received."""
 
     calls: int | None = Field(None, ge=0)
     headers: dict[str, str | None] = Field(default_factory=dict, description="of every call; null: absent")
@@ -261,7 +261,7 @@ class Scenario(Part):
         description="answers to successive calls; the last one repeats; none: no call may come",
     )
     memory: list[ProviderReply] = Field(
-        default_factory=list, description="answers of the memory service, in the same way"
+        default_factory=list, description="answers of the memory store, in the same way"
     )
     client: Annotated[list[ClientRequest], Field(min_length=1)]
     expect: Expectation

@@ -231,7 +231,7 @@ def _nothing(name: str, asked: Asked) -> str:
     if asked.endpoint.endswith("v4/profile"):
         return (
             f"Memories were asked for ({asked}), and {name} has none. Add the fixture mock_supermemory_api to the "
-            "test, which stands in for the store."
+            "test, which stands in for the memory store."
         )
     known = ", ".join(["chat completions", "messages", "models", "health", "routing info"])
     return (

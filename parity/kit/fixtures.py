@@ -225,7 +225,7 @@ def mock_litellm_completion(parity_kit: Kit) -> Iterator[MockCompletion]:
 
 @pytest.fixture
 def mock_supermemory_api(parity_kit: Kit) -> MockSupermemoryAPI:
-    """Yield the memory service; with it in a test, the kit's proxies look memories up."""
+    """Yield the memory store; with it in a test, the kit's proxies look memories up."""
     api = MockSupermemoryAPI(parity_kit.notebook)
     parity_kit.hand_out(api.client, "memory")
     return api

@@ -183,7 +183,7 @@ def _nobody(request: httpx.Request) -> str:
         )
     elif request.url.path.endswith("/v4/profile"):
         text = (
-            f"Nothing stands in for the memory service, so {asked} would go out to a network. Add the fixture "
+            f"Nothing stands in for the memory store, so {asked} would go out to a network. Add the fixture "
             "mock_supermemory_api to the test."
         )
     else:

@@ -1,4 +1,4 @@
-"""Mocks the memory service (Supermemory's API); a test tells it what it remembers."""
+"""Mocks the memory store (Supermemory's API); a test tells it what it remembers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class MockSupermemoryAPI:
         self._stub(shown, lambda asked: MockHTTPResponse(200, body), user_id)
 
     def fails(self, status: int = 500, *, user_id: str | None = None) -> None:
-        """Fail every lookup, as when the memory service is in trouble."""
+        """Fail every lookup, as when the memory store is in trouble."""
         body = {"error": "the store is out of order"}
         self._stub(f"fails({status})", lambda asked: MockHTTPResponse(status, body), user_id)
 

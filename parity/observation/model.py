@@ -91,7 +91,7 @@ class Observation(Frozen):
     exchanges: list[Exchange] = Field(default_factory=list)
     upstream: list[UpstreamCall] = Field(default_factory=list)
     memory: list[UpstreamCall] = Field(
-        default_factory=list, description="the requests that the memory service received"
+        default_factory=list, description="the requests that the memory store received"
     )
     held_back: int = Field(
         0, description="provider frames that the client had not read when the next one was due"

@@ -54,7 +54,7 @@ class ProviderState(BaseModel):
 
     calls: list[ProviderCall] = Field(default_factory=list)
     memory: list[ProviderCall] = Field(
-        default_factory=list, description="the requests that the memory service received"
+        default_factory=list, description="the requests that the memory store received"
     )
     held_back: int = Field(0, description="sum over the calls")
     faults: list[str] = Field(default_factory=list, description="what the stub could not play, in sentences")

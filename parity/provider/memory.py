@@ -1,4 +1,4 @@
-"""Stands in for the memory service (Supermemory): its address, and its double in the mocked tier.
+"""Stands in for the memory store (Supermemory): its address, and its double in the mocked tier.
 
 {provider}/{target}/{scenario}/memory/v4/profile      beside the scenario's provider, in both tiers
 """
@@ -17,7 +17,7 @@ from parity.observation.model import UpstreamCall
 from parity.support.json import read_json
 
 MEMORY_KEY = "sm_stub-memory-key-0123456789"
-"""The memory service's key: no secret, but it must never reach anyone else."""
+"""The memory store's key: no secret, but it must never reach anyone else."""
 FOLDER = "memory"
 
 _PATH = re.compile(rf"/[^/]+/[^/]+/{FOLDER}(?P<route>/.*)")
@@ -35,19 +35,19 @@ def settings(scenario: Scenario, base: str) -> dict[str, Any]:
 
 
 def is_memory(request: httpx.Request) -> bool:
-    """Return whether a request is for the memory service, and not for LiteLLM or a provider."""
+    """Return whether a request is for the memory store, and not for LiteLLM or a provider."""
     return _PATH.fullmatch(request.url.raw_path.decode()) is not None
 
 
 def leaks(where: str, *values: Any) -> Iterator[str]:
-    """Return a sentence for each value, JSON or text, that holds the memory service's key."""
+    """Return a sentence for each value, JSON or text, that holds the memory store's key."""
     for value in values:
         if MEMORY_KEY in json.dumps(value, default=repr, ensure_ascii=False):
             yield f"the key of the memory store reached {where}"
 
 
 class ReplayedMemory(httpx.AsyncBaseTransport):
-    """Replays the memory service in process: replies in order, the last one repeats.
+    """Replays the memory store in process: replies in order, the last one repeats.
 
     Requests to other hosts and paths are handed to `elsewhere`.
     """

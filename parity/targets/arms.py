@@ -57,7 +57,7 @@ def models_list(names: Iterable[str]) -> dict[str, Any]:
 
 
 def session_managers() -> dict[str, type]:
-    """Return the classes whose `get_session` is a seam: of the arms, and `memory` for memory services."""
+    """Return the classes whose `get_session` is a seam: of the arms, and `memory` for memory stores."""
     return {
         "binary": sessions.ProxySessionManager,
         "sdk": sessions.LiteLLMSessionManager,

@@ -266,7 +266,7 @@ def _with_memory(
 
 @contextlib.contextmanager
 def mocked_binary(recording: Recording, seen: Seen, memory: Sequence[ProviderReply] = ()) -> Iterator[None]:
-    """Connect httpx to a replayed LiteLLM process, and to a memory service that answers with `memory`."""
+    """Connect httpx to a replayed LiteLLM process, and to a memory store that answers with `memory`."""
     with httpx_on(_with_memory(memory, ReplayedProcess(recording.process, seen), seen)):
         yield
 
@@ -279,7 +279,7 @@ def mocked_sdk(
     deployments: Sequence[Mapping[str, Any]],
     memory: Sequence[ProviderReply] = (),
 ) -> Iterator[None]:
-    """Replace LiteLLM's functions by replays, and the memory service by `memory`; nothing else can go out."""
+    """Replace LiteLLM's functions by replays, and the memory store by `memory`; nothing else can go out."""
     from parity.recording import litellm_import  # noqa: F401  # before the patch below imports it
 
     with contextlib.ExitStack() as patched:
