@@ -1,4 +1,5 @@
-"""`parity …`: run the matrix, observe one side, compare two, look at a scenario, keep the recordings true.
+"""Defines the command `parity`: run the matrix, observe one target, compare two files, show a scenario,
+record.
 
 Exit codes: 0 no unexplained difference, 1 differences, 2 usage or set-up error.
 """
@@ -18,7 +19,7 @@ from parity.commands.show import list_, schema, show
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="proxy-parity", prog_name="parity")
 def main() -> None:
-    """Do two architectures behave the same? Play every scenario on both, and compare.
+    """Play every scenario on both architectures, and tell whether they behave the same.
 
     \b
     parity run                          both proxies on recordings: no network, no keys

@@ -35,7 +35,7 @@ INI = Path(__file__).with_name("matrix.ini")
 
 
 class MatrixError(Exception):
-    """The run could not be made; the message says why."""
+    """Reports that the run could not be made; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def run(plan: Plan, on_report: Callable[[Cell], None] = lambda _: None) -> Run:
 
     Raises `MatrixError`, `SelectionError` for its expression and `LedgerError` for its ledger.
     """
-    # Both are read before pytest does, which says less of the one and prints the mistakes of the other itself.
+    # Both are read before pytest reads them, since its own messages about them would say less.
     Selection(plan.expression)
     Ledger.load(plan.ledger)
     controller = Controller(on_report)
@@ -95,7 +95,7 @@ def run(plan: Plan, on_report: Callable[[Cell], None] = lambda _: None) -> Run:
 
 
 class _Registered:
-    """Puts our controller in the place where the plugin would put its own."""
+    """Registers our controller in the place where the plugin would register its own."""
 
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
@@ -112,14 +112,16 @@ class _Registered:
 
 
 def _alone() -> contextlib.AbstractContextManager[Any]:
-    """Only the plugins that the matrix needs: those of the surrounding project may change what is run and how."""
+    """Yield with only the plugins that the matrix needs: the surrounding project's may change what is run and
+    how.
+    """
     kept = {k: v for k, v in os.environ.items() if k not in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")}
     return patch.dict(os.environ, kept | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, clear=True)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[Callable[[], str]]:
-    """pytest's own report is kept for the case that there is nothing else to show."""
+    """Hold back pytest's own report, for the case that there is nothing else to show."""
     # The object and the descriptor: whoever captures may have put another object before the descriptor.
     sys.stdout.flush()
     with tempfile.TemporaryFile("w+", encoding="utf-8") as kept, contextlib.redirect_stdout(kept):

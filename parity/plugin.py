@@ -1,4 +1,4 @@
-"""The pytest plugin: collects scenario files, plays a cell an item, and accounts for every cell.
+"""Collects scenario files as a pytest plugin, plays a cell an item, and accounts for every cell.
 
     controller   knows what was planned, receives every observation, starts the live stack
     worker       plays cells; the observation travels home in the test report
@@ -33,19 +33,19 @@ pytest_plugins = ("parity.kit.fixtures",)
 PROPERTY = "parity-observation"
 STACK = "parity_stack"
 CELL_DEADLINE = 120.0
-"""Seconds for one cell. None needs a tenth of it; what hangs is named instead of holding up the run."""
-# By its own name, since a file that is given from outside of the root folder has none in a node id. The dot
+"""The seconds for one cell. None needs a tenth of it; what hangs is named instead of holding up the run."""
+# Matches the item's own name, since the node id of a file outside of the root folder lacks one. The dot
 # keeps Python's tests out.
 _CELL = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+(\[[^\[\]]+\])?@(" + "|".join(ARMS) + ")")
 
 
 def node_name(cell: Cell) -> str:
-    """The name of a cell's item: `errors.status[429]@binary`."""
+    """Return the name of a cell's item: `errors.status[429]@binary`."""
     return f"{cell.scenario}@{cell.target}"
 
 
 def cell_of(name: str) -> Cell:
-    """The cell of an item's name."""
+    """Return the cell of an item's name."""
     scenario, _, target = name.rpartition("@")
     return Cell(scenario=scenario, target=target)
 
@@ -60,7 +60,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="ARM",
         help="play on this arm only (repeatable; default: both)",
     )
-    group.addoption("--parity-ledger", default=str(BUILT_IN), metavar="FILE", help="the known divergences")
+    group.addoption(
+        "--parity-ledger", default=str(BUILT_IN), metavar="FILE", help="the ledger of known divergences"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -88,7 +90,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 class Player:
-    """Which cells there are, and what plays them."""
+    """Lists the cells of a run, and plays them."""
 
     def __init__(self, tier: Tier, chosen: Iterable[Arm], live: stack.Stack | None = None) -> None:
         self.tier = tier
@@ -103,7 +105,7 @@ class Player:
 
 
 class ScenarioFile(pytest.File):
-    """A YAML file; one item a scenario and target."""
+    """Collects a YAML file; one item a scenario and target."""
 
     def collect(self) -> Iterator[pytest.Item]:
         player = _player(self.config)
@@ -124,7 +126,10 @@ class ScenarioFile(pytest.File):
 
 
 class ScenarioItem(pytest.Item):
-    """One cell. It passes when the scenario could be played; what was seen is judged by the controller."""
+    """Plays one cell.
+
+    It passes when the scenario could be played; what was seen is judged by the controller.
+    """
 
     def __init__(self, *, scenario: Scenario, arm: Arm, player: Player, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -144,7 +149,9 @@ class ScenarioItem(pytest.Item):
         self.user_properties.append((PROPERTY, dumps(observation)))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """What a user can mend as its sentence, all else from our own frame on: pytest's say nothing here."""
+        """Show an error that a user can correct as its sentence, all others as a traceback from our own frame
+        on.
+        """
         if isinstance(excinfo.value, RecordingError):
             return str(excinfo.value)
         return excinfo.getrepr(style="short", tbfilter=lambda info: info.traceback.cut(path=__file__))
@@ -154,15 +161,15 @@ class ScenarioItem(pytest.Item):
 
 
 class Controller:
-    """Runs once a session, whatever the number of workers: plans, collects, judges."""
+    """Plans, collects and judges, once a session, whatever the number of workers."""
 
     def __init__(self, on_report: Callable[[Cell], None] = lambda _: None) -> None:
         self.planned: list[Cell] = []
         self.observations: list[Observation] = []
         self.crashes: dict[str, str] = {}
-        """By node id: what went wrong in the harness or a worker, not in a proxy."""
+        """The failures of the harness or a worker (not of a proxy), by node id."""
         self.failure = ""
-        """Why nothing could be played at all."""
+        """The reason why nothing could be played at all."""
         self.verdict: Verdict | None = None
         self.catalogue = loading.Catalogue((), {})
         self._on_report = on_report

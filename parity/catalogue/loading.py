@@ -1,4 +1,4 @@
-"""Scenarios read from YAML files: templates expanded, every mistake named with file and line."""
+"""Loads scenarios from YAML files: expands templates, and names every mistake with file and line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SUFFIXES = (".yaml", ".yml")
 
 
 class CatalogueError(Exception):
-    """The scenarios can't be used; `problems` holds one sentence each, with file and line."""
+    """Reports that scenarios can't be used; `problems` holds one sentence each, with file and line."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -30,7 +30,7 @@ class CatalogueError(Exception):
 
 
 class Cases(Part):
-    """The one key that a template has beyond a scenario's."""
+    """Holds `cases`, the one key that a template has beyond a scenario's."""
 
     cases: dict[str, dict[str, Json]] = Field(
         min_length=1, description="case name -> values for the `$name` placeholders"
@@ -38,12 +38,12 @@ class Cases(Part):
 
 
 class _Written(Scenario, Cases):
-    """Every key that a file may have, for the guess at what an unknown one was meant to be."""
+    """Holds every key that a file may have, to guess which one an unknown key was meant to be."""
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Scenarios in the order of their ids, and where each came from."""
+    """Holds scenarios in the order of their ids, and the file that each came from."""
 
     scenarios: tuple[Scenario, ...]
     sources: Mapping[str, Path]
@@ -82,7 +82,7 @@ class Catalogue:
         return {scenario.id: scenario for scenario in self.scenarios}
 
     def select(self, ids: Iterable[str]) -> Catalogue:
-        """The scenarios of these ids alone."""
+        """Return a catalogue of the scenarios with these ids alone."""
         wanted = set(ids)
         return Catalogue(
             tuple(s for s in self.scenarios if s.id in wanted),
@@ -90,24 +90,24 @@ class Catalogue:
         )
 
     def for_tier(self, tier: Tier) -> Catalogue:
-        """The scenarios that say they can be played in `tier`."""
+        """Return a catalogue of the scenarios that can be played in `tier`."""
         return self.select(s.id for s in self.scenarios if tier in s.tiers)
 
     @cached_property
     def hash(self) -> str:
-        """sha256 over the content of all scenarios, whatever the files look like or are called."""
+        """Return the sha256 over the content of all scenarios; names and layout of their files don't count."""
         return hashlib.sha256("\n".join(fingerprint(s) for s in self.scenarios).encode()).hexdigest()
 
 
 def fingerprint(scenario: Scenario) -> str:
-    """sha256 of one scenario's content; an optional field in `ADDED` counts only where it is used."""
+    """Return the sha256 of one scenario's content; an optional field in `ADDED` counts only where it is set."""
     with held_back():  # pydantic would make a fault of its own out of a Ctrl-C
         dumped = scenario.model_dump(mode="json", by_alias=True)
     return hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON schema of a scenario file: one scenario, or a template with `cases`."""
+    """Return the JSON schema of a scenario file: of one scenario, or of a template with `cases`."""
     schema = TypeAdapter(Scenario).json_schema(by_alias=True)
     schema = _or_placeholder(schema)
     schema["properties"]["cases"] = Cases.model_json_schema()["properties"]["cases"]
@@ -118,7 +118,7 @@ PLACEHOLDER = {"type": "string", "pattern": r"^\$(\w+|\{\w+\})$"}
 
 
 def _or_placeholder(schema: Any) -> Any:
-    """The schema of a template: wherever a value is due that isn't free text, `$name` may stand for it."""
+    """Return a template's schema: `$name` may stand in place of every value that isn't free text."""
     done: dict[str, Any] = {}
     for key, value in schema.items():
         if key in ("properties", "$defs"):
@@ -159,7 +159,7 @@ def _files(paths: Iterable[Path], problems: list[str]) -> Iterator[Path]:
 
 
 def read_file(path: Path) -> tuple[Scenario, ...]:
-    """The scenario of one file, or one scenario a case. Raises `CatalogueError`."""
+    """Read one file's scenario, or a template's, one for each case. Raises `CatalogueError`."""
     try:
         stat = path.stat()
     except OSError as error:
@@ -205,7 +205,9 @@ class _UnfilledError(Exception):
 
 
 def _fill(value: Any, values: Mapping[str, Any], loc: tuple[Any, ...] = ()) -> Any:
-    """Replace `$name`: a string that is nothing else takes the value with its type, others its text."""
+    """Replace `$name`: a string that is nothing else becomes the value with its type; other strings take its
+    text.
+    """
     if isinstance(value, dict):
         return {_fill(k, values, (*loc, k)): _fill(v, values, (*loc, k)) for k, v in value.items()}
     if isinstance(value, list):

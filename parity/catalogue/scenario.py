@@ -1,4 +1,4 @@
-"""The model of a scenario: what the provider does, what the client asks, what must come out.
+"""Holds the model of a scenario: the provider's replies, the client's requests, the expected outcome.
 
 A scenario is data. A file holds one scenario, or one template with `cases` that expand to several:
 
@@ -27,7 +27,7 @@ TIERS: tuple[Tier, ...] = ("mocked", "live")
 
 
 class Part(Frozen):
-    """Refuses wrong types too: `"200"` is no status."""
+    """Refuses unknown keys and values of the wrong type: the text `"200"` is no status."""
 
     model_config = ConfigDict(strict=True)
 
@@ -50,7 +50,9 @@ Json = Any
 
 
 class SseEvent(Part):
-    """One step of a provider's event stream: exactly one of `data`, `comment`, `raw`, or a pause or an end."""
+    """Holds one step of a provider's event stream: exactly one of `data`, `comment`, `raw`, a pause or an
+    end.
+    """
 
     event: str | None = Field(None, description="the SSE event name (Anthropic names its events)")
     data: Json | None = Field(None, description="an object is sent as compact JSON, a string as it is")
@@ -72,7 +74,9 @@ class SseEvent(Part):
 
 
 class ProviderReply(Part):
-    """What the provider answers to one call. At most one of `json`, `text`, `sse`; or a `fault` and no answer."""
+    """Holds the provider's reply to one call: at most one of `json`, `text`, `sse`; or a `fault` and no
+    reply.
+    """
 
     ADDED = frozenset({"when"})
 
@@ -106,7 +110,7 @@ class ProviderReply(Part):
 
 
 class Deployment(Part):
-    """The `model_list` entry that the scenario's alias stands for. The harness adds `api_base` and a stub key."""
+    """Holds the `model_list` entry behind the scenario's alias. The harness adds `api_base` and a stub key."""
 
     ADDED = frozenset({"fallbacks", "group", "memory", "memory_refused"})
 
@@ -126,12 +130,12 @@ class Deployment(Part):
 
     @property
     def repeats(self) -> bool:
-        """Whether one call to LiteLLM may become several to the provider."""
+        """Return whether one call to LiteLLM may become several to the provider."""
         return self.group > 1 or bool(self.fallbacks or self.params.get("num_retries"))
 
 
 class ClientRequest(Part):
-    """What the client sends. The path is what it says; `auth` names the credential, never a value."""
+    """Holds one request of the client: the path as sent; `auth` names the credential, never its value."""
 
     ADDED = frozenset({"header_bytes", "header_count"})
 
@@ -156,7 +160,7 @@ class ClientRequest(Part):
 
 
 class ExpectedStream(Part):
-    """What a stream adds up to, and how it ends; a key that is not given is not asserted."""
+    """Holds the message that a stream must add up to, and its end; a key that is not given is not asserted."""
 
     ADDED = frozenset({"thinking", "signature"})
 
@@ -173,7 +177,7 @@ class ExpectedStream(Part):
 
 
 class ExpectedResponse(Part):
-    """What the client must see for one request; a key that is not given is not asserted."""
+    """Holds the response that the client must see for one request; a key that is not given is not asserted."""
 
     ADDED = frozenset({"lines"})
 
@@ -191,7 +195,7 @@ class ExpectedResponse(Part):
 
 
 class ExpectedProvider(Part):
-    """What the provider must have been asked."""
+    """Holds the requests that the provider must have received."""
 
     ADDED = frozenset({"each", "mocked_calls"})
 
@@ -206,7 +210,7 @@ class ExpectedProvider(Part):
 
 
 class ExpectedMemory(Part):
-    """What the store of memories must have been asked."""
+    """Holds the requests that the memory store must have received."""
 
     calls: int | None = Field(None, ge=0)
     headers: dict[str, str | None] = Field(default_factory=dict, description="of every call; null: absent")
@@ -235,12 +239,12 @@ def _id(text: str) -> str:
     return text
 
 
-# The pattern is for the schema alone: what would be said of it is a regular expression, no help to many.
+# The pattern is for the schema alone: pydantic's own message would quote a regular expression.
 ScenarioId = Annotated[str, AfterValidator(_id), Field(json_schema_extra={"pattern": f"^{_ID}$"})]
 
 
 class Scenario(Part):
-    """One scenario, template already expanded."""
+    """Holds one scenario, its template already expanded."""
 
     ADDED = frozenset({"memory"})
 
@@ -257,19 +261,21 @@ class Scenario(Part):
         description="answers to successive calls; the last one repeats; none: no call may come",
     )
     memory: list[ProviderReply] = Field(
-        default_factory=list, description="answers of the store of memories, in the same way"
+        default_factory=list, description="answers of the memory store, in the same way"
     )
     client: Annotated[list[ClientRequest], Field(min_length=1)]
     expect: Expectation
 
     @property
     def template(self) -> str:
-        """The id without its case: `errors.status` for `errors.status[429]`."""
+        """Return the id without its case: `errors.status` for `errors.status[429]`."""
         return self.id.partition("[")[0]
 
     @property
     def alias(self) -> str:
-        """The model name that clients ask for: the id, so that one LiteLLM process serves every scenario."""
+        """Return the model name that clients ask for: the id, so that one LiteLLM process serves every
+        scenario.
+        """
         return self.id
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Which scenarios an expression means: `chat and not gzip`, as in `pytest -k`."""
+"""Selects scenarios by an expression over their ids: `chat and not gzip`, as in `pytest -k`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from parity.catalogue.scenario import Scenario
 
 
 class SelectionError(Exception):
-    """The expression can't be read, or means no scenario; the message says which."""
+    """Reports that an expression can't be parsed, or selects no scenario; the message says which."""
 
 
 class Selection:
-    """An expression over parts of ids, whatever their capitals; an empty one means everything."""
+    """Holds an expression over parts of ids, case-insensitive; an empty one selects every scenario."""
 
     def __init__(self, expression: str) -> None:
-        """Raises `SelectionError`."""
+        """Parse the expression. Raises `SelectionError`."""
         self._text = expression
         try:
             self._expression = Expression.compile(expression) if expression.strip() else None
@@ -25,7 +25,7 @@ class Selection:
             raise SelectionError(f"-k {expression!r}: {error.msg}") from None
 
     def of(self, scenarios: Iterable[Scenario]) -> list[Scenario]:
-        """Those that are meant, in their order. Raises `SelectionError` when none is."""
+        """Return the selected scenarios in their order. Raises `SelectionError` when there are none."""
         chosen = [scenario for scenario in scenarios if self._means(scenario.id.lower())]
         if not chosen:
             raise SelectionError("no scenario is selected; `parity list` shows what there is")

@@ -1,4 +1,4 @@
-"""`parity diff`: compares two observation files."""
+"""Defines `parity diff`, which compares two observation files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from proxies.support.terminal import say
     "--report",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write the report files here too.",
+    help="Folder to write the report files to.",
 )
 @click.option(
     "--if-comparable",
@@ -39,7 +39,7 @@ from proxies.support.terminal import say
     "--shape",
     "shapes",
     is_flag=True,
-    help="Compare what answers are made of, not what they say: for endpoints with real models behind them.",
+    help="Compare the kinds of values, not the values: for endpoints with real models behind them.",
 )
 @scenarios_option
 @ledger_option
@@ -104,7 +104,7 @@ def diff(
 
 
 def _apart(one: Header, other: Header) -> str:
-    """Why two files can't be compared; empty when they can."""
+    """Return why two files can't be compared; empty when they can."""
     if one.tier != other.tier:
         return f"are of the tiers {one.tier} and {other.tier}; observe both with the same --tier"
     if one.catalogue != other.catalogue:

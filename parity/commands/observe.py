@@ -1,4 +1,4 @@
-"""`parity observe`: one target, an arm or any endpoint, and a file of what was seen."""
+"""Defines `parity observe`, which plays scenarios on one target and writes an observation file."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ from proxies.support.terminal import say
 )
 @click.option("--model", help="With a URL: the model to ask for instead of each scenario's own.")
 @click.option(
-    "--name", help="What to call it in the file: binary, sdk, or the URL's host and port unless given."
+    "--name", help="The target's name in the file (default: binary, sdk, or the URL's host and port)."
 )
 @click.option(
     "--api-key-env",
     default="PARITY_API_KEY",
     show_default=True,
-    help="With a URL: variable that holds the key.",
+    help="With a URL: the environment variable that holds its API key.",
 )
 @tier_option
 @scenarios_option
@@ -106,7 +106,7 @@ def observe(
 
 
 def _refuse(context: click.Context, names: Sequence[str], why: str) -> None:
-    """Options that were given and would be passed over."""
+    """Refuse options that were given but would have no effect on this target."""
     for parameter in context.command.params:
         given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
         if given and parameter.name in names:
@@ -114,7 +114,7 @@ def _refuse(context: click.Context, names: Sequence[str], why: str) -> None:
 
 
 def _ask(url: UrlTarget, chosen: Sequence[Scenario]) -> list[Observation]:
-    """What an endpoint answers; raises `Unusable` when nobody is there."""
+    """Observe an endpoint; raises `Unusable` when it can't be reached."""
     try:
         httpx.get(url.base, trust_env=False, timeout=10)
     except (httpx.TransportError, httpx.InvalidURL) as error:

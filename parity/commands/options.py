@@ -1,4 +1,4 @@
-"""What the commands of `parity` share: options, the catalogue, errors that a user can mend."""
+"""Holds what the commands of `parity` share: options, the catalogue, errors that a user can correct."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXPECTED = (
 
 
 class Group(command_group.Group):
-    """Errors that a user can mend are one message and exit code 2, never a traceback."""
+    """Turns errors that a user can correct into one message and exit code 2, never a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -48,7 +48,7 @@ class Group(command_group.Group):
 
 
 class Unusable(click.ClickException):
-    """A mistake in what was asked for, or something that is missing here."""
+    """Reports a usage error, or something that is not installed or reachable here."""
 
     exit_code = 2
 
@@ -71,7 +71,7 @@ ledger_option = click.option(
     "--ledger",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     default=ledgers.BUILT_IN,
-    help="The known divergences; the built-in ones unless given.",
+    help="The ledger of known divergences (default: the built-in one).",
 )
 expression_option = click.option(
     "-k", "expression", default="", help="Only cells whose name matches, as in pytest -k."
@@ -117,7 +117,7 @@ def finish(
     folder: Path | None,
     crashes: dict[str, str] | None = None,
 ) -> NoReturn:
-    """Table, files, verdict line; ends the process with the verdict's exit code."""
+    """Print the table, write the files, print the verdict line; end the process with the verdict's exit code."""
     made = report.build(verdict, catalogue=catalogue, versions=made_with)
     for node, text in sorted((crashes or {}).items()):
         say(f"could not be played: {node}\n{redact_text(text)}", err=True)

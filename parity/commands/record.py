@@ -1,4 +1,4 @@
-"""`parity record`, `check-mocks` and `probe`: what a real LiteLLM answers, and whether the recordings still say so."""
+"""Defines `parity record`, `check-mocks` and `probe`: make recordings, prove them, ask a real LiteLLM alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ from proxies.support.terminal import say
 @scenarios_option
 @click.option("--yes", is_flag=True, help="Write without asking.")
 @click.option(
-    "--missing", "only_missing", is_flag=True, help="Only scenarios without a recording as they stand."
+    "--missing",
+    "only_missing",
+    is_flag=True,
+    help="Record only scenarios that have no recording, or changed since.",
 )
 @recorders_option
 def record(paths: tuple[Path, ...], yes: bool, only_missing: bool, workers: str) -> None:
@@ -32,7 +35,7 @@ def record(paths: tuple[Path, ...], yes: bool, only_missing: bool, workers: str)
     from parity.recorder import drift
 
     loaded = load(paths)
-    recorded = loaded.for_tier("mocked")  # the others meet a real LiteLLM, and need none
+    recorded = loaded.for_tier("mocked")  # live-only scenarios need no recording
     wanted = recordings.missing(recorded) if only_missing else list(recorded)
     shipped: list[recordings.Recording] = []
     cached: dict[Path, recordings.Recording] = {}
@@ -92,7 +95,8 @@ def check_mocks(paths: tuple[Path, ...], expression: str, workers: str) -> None:
 @click.argument("scenario_id")
 @scenarios_option
 def probe(scenario_id: str, paths: tuple[Path, ...]) -> None:
-    """What LiteLLM alone makes of a scenario, as JSON: its process, its SDK, and what each asks the provider.
+    """Show what a real LiteLLM alone makes of a scenario, as JSON: its process, its SDK, their provider
+    calls.
 
     The evidence behind an entry of the ledger: no proxy of ours is involved.
     """

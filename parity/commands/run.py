@@ -1,4 +1,4 @@
-"""`parity run`: both proxies, and a verdict over what was seen of them."""
+"""Defines `parity run`, which plays the matrix on both proxies and ends in a verdict."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from proxies.support.terminal import say
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("parity-report"),
     show_default=True,
-    help="Where report.html, report.md, report.json, junit.xml and the observations go.",
+    help="Folder for report.html, report.md, report.json, junit.xml and the observations.",
 )
 def run(
     tier: Tier, paths: tuple[Path, ...], expression: str, workers: str, ledger: Path, folder: Path
@@ -49,7 +49,7 @@ def run(
     parity run -k 'errors and not 429'
     parity run --scenarios my-scenarios/ --report out/
     """
-    check_writable(folder)  # before the run, which would be for nothing
+    check_writable(folder)  # before the run, whose results could not be written
     loaded = load(paths)
     done, made_with = play(loaded, Plan(tier, ARMS, paths, expression, workers, ledger))
     _write_observations(folder, done.observations, loaded, tier, made_with)

@@ -1,4 +1,4 @@
-"""`parity list`, `show` and `schema`: look at the catalogue, at one scenario, at the formats."""
+"""Defines `parity list`, `show` and `schema`: the catalogue, one scenario, the file formats."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from proxies.support.terminal import say
 
 @click.command("list")
 @scenarios_option
-@click.option("--count", is_flag=True, help="Only the number.")
+@click.option("--count", is_flag=True, help="Print only the number of scenarios.")
 def list_(paths: tuple[Path, ...], count: bool) -> None:
-    """The scenarios: id, tiers and promise, tab-separated."""
+    """List the scenarios: id, tiers and promise, tab-separated."""
     loaded = load(paths)
     if count:
         say(len(loaded))
@@ -48,7 +48,7 @@ def list_(paths: tuple[Path, ...], count: bool) -> None:
 @scenarios_option
 @ledger_option
 def show(scenario_id: str, paths: tuple[Path, ...], ledger: Path) -> None:
-    """One scenario: what it says, what both proxies make of it, and the difference, side by side."""
+    """Show one scenario: its text, the observations of both proxies, and the difference, side by side."""
     loaded = load(paths)
     scenario = one(loaded, scenario_id)
     record_missing(loaded.select([scenario_id]))

@@ -1,4 +1,4 @@
-"""One observation against what its scenario expects: the verdict that needs no second target.
+"""Compares one observation with what its scenario expects: the verdict that needs no second target.
 
 An expected value may be a placeholder:
 
@@ -35,7 +35,7 @@ Found = Iterator[tuple[Parts, Any, Any]]
 
 
 class Violation(BaseModel):
-    """One path at which an observation breaks its scenario; `ABSENT`: nothing there, or nothing wanted."""
+    """Holds one path at which an observation breaks its scenario; `ABSENT`: nothing there, or nothing wanted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,7 +46,7 @@ class Violation(BaseModel):
 
 
 def contract(observation: Observation, scenario: Scenario) -> list[Violation]:
-    """Every broken expectation, in the order of the observation. Give it the observation as it was made.
+    """Return every broken expectation, in the order of the observation, which must not be normalised.
 
     Raises `ValueError` when the observation is of another scenario.
     """
@@ -60,7 +60,7 @@ def contract(observation: Observation, scenario: Scenario) -> list[Violation]:
 
 
 class _Check:
-    """The checks of one observation; remembers which id goes by which name."""
+    """Holds the checks of one observation; remembers which id each `<id:n>` stands for."""
 
     def __init__(self) -> None:
         self._ids: dict[str, str] = {}
@@ -142,7 +142,7 @@ class _Check:
         expected = scenario.expect.provider
         wanted = expected.calls
         if wanted is not None and observation.tier == "mocked":
-            # What is seen there is the call to LiteLLM, which is made whether or not a provider can be reached.
+            # The mocked tier sees the call to LiteLLM, which is made whether or not a provider can be reached.
             wanted = max(wanted, int(scenario.deployment.refused))
             if expected.mocked_calls is not None:
                 wanted = expected.mocked_calls
@@ -177,7 +177,9 @@ class _Check:
         yield from changes(self._filled(expected, actual, subset), actual, at)
 
     def _filled(self, expected: Any, actual: Any, subset: bool) -> Any:
-        """`expected` with the actual value wherever a placeholder, or a subset's silence, allows it."""
+        """Return `expected`, filled with the actual value wherever a placeholder or an unasserted key allows
+        it.
+        """
         if isinstance(expected, str):
             return actual if self._matches(expected, actual) else expected
         if isinstance(expected, dict) and isinstance(actual, dict):
@@ -208,7 +210,7 @@ class _Check:
 
 
 def _other_body(response: Response) -> Any:
-    """What came instead of the body that was expected."""
+    """Return the body that came instead of the expected kind of body."""
     if response.stream is not None:
         return "an event stream"
     if response.text is not None:

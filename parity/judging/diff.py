@@ -1,4 +1,4 @@
-"""What differs between two observations of one scenario.
+"""Compares two observations of one scenario.
 
 Kinds, in the order in which they are listed:
 
@@ -27,7 +27,7 @@ Kind = Literal["missing", "status", "header", "body", "message", "frame", "frami
 
 
 class Difference(BaseModel):
-    """One path at which two observations disagree; `ABSENT` stands for nothing there."""
+    """Holds one path at which two observations disagree; `ABSENT` stands for nothing there."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,7 +38,7 @@ class Difference(BaseModel):
 
 
 def diff(left: Observation, right: Observation) -> list[Difference]:
-    """Every difference, always in the same order. Give it normalised observations of one scenario.
+    """Return every difference between two normalised observations of one scenario, always in the same order.
 
     Target and tier are not compared. Raises `ValueError` when the scenarios are two.
     """

@@ -1,4 +1,4 @@
-"""Where two JSON values differ: the smallest set of changes that a plain walk finds, with a path each.
+"""Compares two JSON values: the smallest set of changes that a plain walk finds, with a path each.
 
 Lists are compared item by item, and, when that isn't cheap, aligned first: an item too many is one change.
 """
@@ -20,7 +20,7 @@ Pair = tuple[int | None, int | None]
 
 
 class Absent(Enum):
-    """The one value that no JSON has: there is nothing at this path. Serialised as `<absent>`."""
+    """Marks that there is nothing at a path: the one value that no JSON has. Serialised as `<absent>`."""
 
     ABSENT = "<absent>"
 
@@ -32,7 +32,10 @@ ABSENT: Final = Absent.ABSENT
 
 
 class Change(NamedTuple):
-    """One place where `left` and `right` differ. In lists the index is left's, for an insertion right's."""
+    """Holds one place where `left` and `right` differ.
+
+    A list index is that of `left`; for an insertion, that of `right`.
+    """
 
     parts: Parts
     left: Any
@@ -40,12 +43,12 @@ class Change(NamedTuple):
 
 
 def same(left: Any, right: Any) -> bool:
-    """Equal as JSON: key order is nothing, 1 and 1.0 are one number, true is no number."""
+    """Compare as JSON: the order of keys doesn't count, 1 equals 1.0, true equals no number."""
     return canonical(left) == canonical(right)
 
 
 def canonical(value: Any) -> str:
-    """One text for every value that is the same JSON; another one for ABSENT."""
+    """Return a text that is the same for equal JSON values, and another one for ABSENT."""
     if value is ABSENT:
         return str(ABSENT.value)
     text: str = json.dumps(_one_number(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -53,7 +56,7 @@ def canonical(value: Any) -> str:
 
 
 def changes(left: Any, right: Any, parts: Parts = ()) -> list[Change]:
-    """Every difference below `parts`, objects by sorted key, lists in order; empty when both are the same."""
+    """Return every difference below `parts`, by sorted key and list order; empty when both are the same."""
     if same(left, right):
         return []
     if isinstance(left, dict) and isinstance(right, dict):
@@ -87,7 +90,7 @@ def _list_changes(left: list[Any], right: list[Any], parts: Parts) -> list[Chang
 
 
 def align(left: Sequence[Any], right: Sequence[Any]) -> list[Pair]:
-    """Index pairs of the items that belong together, in order; None where one side has no counterpart."""
+    """Return index pairs of the items that belong together, in order; None where one side has no counterpart."""
     a, b = [canonical(item) for item in left], [canonical(item) for item in right]
     if a > b:
         # Ties are broken by the order of the arguments; with a fixed one both ways give the same.
@@ -107,7 +110,7 @@ def align(left: Sequence[Any], right: Sequence[Any]) -> list[Pair]:
 
 
 def _common(a: Sequence[str], b: Sequence[str]) -> int:
-    """How many items both begin with."""
+    """Return the number of items that both lists begin with."""
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
@@ -116,7 +119,7 @@ def _in_order(left: Sequence[Any], right: Sequence[Any], rows: range, columns: r
 
 
 def _pair_up(left: Sequence[Any], right: Sequence[Any], rows: range, columns: range) -> Iterator[Pair]:
-    """Pair the items so that they have most in common over all, none crossing another."""
+    """Pair items, in order and without crossing, so that the sum of their likeness is the greatest."""
     n, m = len(rows), len(columns)
     if not n or not m or n * m > _LARGEST_BLOCK:
         yield from _in_order(left, right, rows, columns)
@@ -145,7 +148,7 @@ def _pair_up(left: Sequence[Any], right: Sequence[Any], rows: range, columns: ra
 
 
 def _likeness(left: frozenset[tuple[Parts, str]], right: frozenset[tuple[Parts, str]]) -> float:
-    """0 to 1: the share of leaves that both have."""
+    """Return the share of leaves that both have, from 0 to 1."""
     return 2 * len(left & right) / (len(left) + len(right))
 
 

@@ -1,4 +1,4 @@
-"""Literal JSON paths in the writing of RFC 9535: `$.exchanges[0].response.headers['retry-after']`."""
+"""Writes and reads literal JSON paths as RFC 9535 does: `$.exchanges[0].response.headers['retry-after']`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ _UNESCAPED = {text: char for char, text in _ESCAPED.items()}
 
 
 def to_path(parts: Iterable[Part]) -> str:
-    """`("headers", "retry-after", 0)` as `$.headers['retry-after'][0]`."""
+    """Write the path of these parts: `("headers", "retry-after", 0)` as `$.headers['retry-after'][0]`."""
     return "$" + "".join(_step(part) for part in parts)
 
 
 def from_path(path: str) -> Parts:
-    """What `to_path` was given. Raises `ValueError` for all but literal paths: no `*`, `..` or filter."""
+    """Return the parts that `to_path` was given.
+
+    Raises `ValueError` for all but literal paths: no `*`, `..` or filter.
+    """
     if not path.startswith("$"):
         raise ValueError(f"a path starts with $, not {path[:1]!r}")
     parts: list[Part] = []

@@ -1,4 +1,4 @@
-"""The ledger of known divergences: which differences and violations are allowed, and why."""
+"""Holds the ledger of known divergences: which differences and violations are allowed, and why."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BUILT_IN = Path(__file__).parents[1] / "divergences.yaml"
 
 
 class LedgerError(Exception):
-    """The ledger can't be used; `problems` holds one sentence each, with file and line."""
+    """Reports that the ledger can't be used; `problems` holds one sentence each, with file and line."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -66,12 +66,12 @@ class _Entry(BaseModel):
     probe: Text = Field(description="how to see it with LiteLLM alone")
 
     def covers(self, scenario: str, tier: Tier) -> bool:
-        """Whether the entry speaks of this scenario (by its id or its template's) in this tier."""
+        """Return whether the entry applies to this scenario (by its id or its template's) in this tier."""
         return tier in self.tiers and self.scenario in (scenario, scenario.partition("[")[0])
 
 
 class Divergence(_Entry):
-    """Two targets differ; `values` is what each shows after normalisation, or `<absent>`."""
+    """Allows two targets to differ; `values` holds what each shows after normalisation, or `<absent>`."""
 
     kind: Literal["divergence"] = "divergence"
     values: dict[str, Any] = Field(description="by target, exactly two")
@@ -86,7 +86,7 @@ class Divergence(_Entry):
         return self
 
     def explains(self, difference: Difference, left_target: str, right_target: str) -> bool:
-        """Whether the path and both values are exactly the listed ones."""
+        """Return whether the path and both values are exactly the listed ones."""
         return (
             self.path == difference.path
             and set(self.values) == {left_target, right_target}
@@ -96,14 +96,14 @@ class Divergence(_Entry):
 
 
 class Shortfall(_Entry):
-    """The targets break the contract in the same way, because LiteLLM does."""
+    """Allows targets to break the contract in the same way, because LiteLLM does."""
 
     kind: Literal["shortfall"] = "shortfall"
     expected: Any
     observed: Any
 
     def excuses(self, violation: Violation) -> bool:
-        """Whether the path, what was wanted and what was seen are exactly the listed ones."""
+        """Return whether the path, the expected value and the observed value are exactly the listed ones."""
         return (
             self.path == violation.path
             and _listed(self.expected, violation.expected)
@@ -116,7 +116,7 @@ _ENTRIES: TypeAdapter[tuple[Divergence | Shortfall, ...]] = TypeAdapter(tuple[En
 
 
 class Ledger(BaseModel):
-    """All entries, in the order of the file."""
+    """Holds all entries, in the order of the file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -143,7 +143,7 @@ class Ledger(BaseModel):
     def explain(
         self, difference: Difference, scenario: str, tier: Tier, left_target: str, right_target: str
     ) -> Divergence | None:
-        """The entry that lists this very difference."""
+        """Return the entry that lists exactly this difference."""
         for entry in self.entries:
             if not isinstance(entry, Divergence) or not entry.covers(scenario, tier):
                 continue
@@ -152,20 +152,23 @@ class Ledger(BaseModel):
         return None
 
     def excuse(self, violation: Violation, scenario: str, tier: Tier) -> Shortfall | None:
-        """The shortfall that lists this very violation. What a divergence excuses, `verdict` decides."""
+        """Return the shortfall that lists exactly this violation.
+
+        `verdict` decides which violations a divergence excuses.
+        """
         for entry in self.entries:
             if isinstance(entry, Shortfall) and entry.covers(scenario, tier) and entry.excuses(violation):
                 return entry
         return None
 
     def unknown(self, scenarios: Iterable[Scenario]) -> list[Divergence | Shortfall]:
-        """Entries that name no scenario and no template of these, in none of their tiers."""
+        """Return the entries that name a scenario or template not among these, or none in their tiers."""
         known = {(name, tier) for s in scenarios for name in (s.id, s.template) for tier in s.tiers}
         return [e for e in self.entries if not any((e.scenario, tier) in known for tier in e.tiers)]
 
 
 def ledger_schema() -> dict[str, Any]:
-    """The JSON schema of a ledger file."""
+    """Return the JSON schema of a ledger file."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **_ENTRIES.json_schema(),

@@ -1,4 +1,4 @@
-"""What differs from run to run without meaning anything, masked by named rules that say what they masked.
+"""Masks values that differ from run to run without meaning anything, by named rules that count their masks.
 
 A rule works on the shape of a value as well as on its place. Only what was made up on the way is masked, so
 an id that the provider sent (`chatcmpl-1`) stays, and a target that replaces it by one of its own is seen.
@@ -16,7 +16,7 @@ from parity.judging.jsonpath import Parts, to_path
 from parity.observation.model import Observation
 
 Mask = Callable[[Parts, Any, Mapping[str, Any]], Any]
-"""Given path, value and the object it stands in: the value to put there, the same one to leave it."""
+"""Takes path, value and the object around it; returns the value to put there, or the same one to keep it."""
 
 _ID_KEYS = frozenset(
     {"id", "item_id", "tool_call_id", "tool_use_id", "request_id", "x-request-id", "request-id"}
@@ -32,7 +32,7 @@ _TIMED = {"chat.completion": "created", "chat.completion.chunk": "created", "res
 
 @dataclass(frozen=True)
 class Rule:
-    """One reason to mask; `start` gives a fresh mask for one observation, with no memory of others."""
+    """Holds one reason to mask; `start` gives a fresh mask for one observation, with no memory of others."""
 
     name: str
     description: str
@@ -41,19 +41,20 @@ class Rule:
 
 @dataclass(frozen=True)
 class Normalised:
-    """A masked copy, and by rule the paths that were masked."""
+    """Holds a masked copy, and by rule the paths that were masked."""
 
     observation: Observation
     paths: Mapping[str, tuple[str, ...]]
 
     @property
     def masked(self) -> dict[str, int]:
-        """How many values each rule masked; every rule is named, also with 0."""
+        """Return how many values each rule masked; every rule is named, also with 0."""
         return {rule: len(paths) for rule, paths in self.paths.items()}
 
 
 def is_generated_id(value: Any) -> bool:
-    """Whether `value` was made up: a UUID, dashed or 32 hex digits, alone or behind prefixes like `call_`.
+    """Return whether `value` is a generated id: a UUID, dashed or as 32 hex digits, alone or behind prefixes
+    like `call_`.
 
     Or LiteLLM's long id of a response, behind `resp_`.
     """
@@ -61,12 +62,12 @@ def is_generated_id(value: Any) -> bool:
 
 
 def is_time(value: Any) -> bool:
-    """Whether `value` can be a Unix time: a positive number."""
+    """Return whether `value` can be a Unix time: a positive number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 def normalise(observation: Observation) -> Normalised:
-    """Apply every rule. Idempotent; the observation itself is left alone."""
+    """Return a copy with every rule applied; applying them twice changes nothing more."""
     masks = [(rule.name, rule.start()) for rule in RULES]
     paths: dict[str, list[str]] = {rule.name: [] for rule in RULES}
 
@@ -85,7 +86,7 @@ def normalise(observation: Observation) -> Normalised:
 
 
 def mask_json(value: Any) -> Any:
-    """The same rules over any JSON, such as a recording."""
+    """Apply the same rules to any JSON, such as a recording."""
     masks = [rule.start() for rule in RULES]
 
     def leaf(parts: Parts, value: Any, parent: Mapping[str, Any]) -> Any:

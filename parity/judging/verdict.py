@@ -1,4 +1,4 @@
-"""The verdict of a matrix: every cell against the contract, every scenario's targets against each other.
+"""Judges a matrix: every cell against the contract, every scenario's targets against each other.
 
 planned cells, observations ──account──> missing, unplanned, doubled
 observation, scenario       ──contract─> violations ─┐
@@ -25,7 +25,7 @@ Entry = Divergence | Shortfall
 
 
 class Cell(Frozen):
-    """One scenario on one target."""
+    """Holds one cell: a scenario on a target."""
 
     scenario: str
     target: str
@@ -45,14 +45,20 @@ class JudgedDifference(Difference):
 
 
 class CellVerdict(Frozen):
-    """One cell against the contract. `missing`: planned, and nothing was reported. `unjudged`: see `judge`."""
+    """Holds one cell's verdict by the contract.
+
+    `missing`: planned, but not reported. `unjudged`: the target is in `outside`, see `judge`.
+    """
 
     contract: Literal["met", "excused", "broken", "missing", "unjudged"]
     violations: tuple[JudgedViolation, ...] = ()
 
 
 class ScenarioVerdict(Frozen):
-    """One scenario over all targets. `parity` is null when there were no two observations to compare."""
+    """Holds one scenario's verdict over all targets.
+
+    `parity` is null when there were no two observations to compare.
+    """
 
     id: str
     title: str
@@ -72,7 +78,7 @@ class ScenarioVerdict(Frozen):
 
 
 class Verdict(Frozen):
-    """What a run of the matrix came to. Nothing in it depends on time, order or machine."""
+    """Holds the verdict on a run of the matrix. Nothing in it depends on time, order or machine."""
 
     tier: Tier
     targets: tuple[str, ...]
@@ -87,11 +93,11 @@ class Verdict(Frozen):
     ledger_entries: int = 0
     masked: dict[str, int] = Field(default_factory=dict)
     shapes_only: bool = False
-    """Whether values were reduced to their kinds before, see `parity.observation.shape`."""
+    """Whether the values were reduced to their kinds before, see `parity.observation.shape`."""
 
     @property
     def complete(self) -> bool:
-        """Whether something was planned, and exactly the planned cells were reported, once each."""
+        """Return whether something was planned, and exactly the planned cells were reported, once each."""
         return self.planned > 0 and not (self.missing or self.unplanned or self.doubled or self.problems)
 
     @computed_field  # type: ignore[prop-decorator]
@@ -102,7 +108,9 @@ class Verdict(Frozen):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def exit_code(self) -> Literal[0, 1, 2]:
-        """0: nothing unexplained; 1: a difference, a violation or a stale entry; 2: the run isn't whole."""
+        """Return 0: nothing unexplained; 1: a difference, a violation or a stale entry; 2: the run is
+        incomplete.
+        """
         if not self.complete:
             return 2
         return 0 if not self.stale and all(scenario.ok for scenario in self.scenarios) else 1
@@ -110,7 +118,7 @@ class Verdict(Frozen):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def line(self) -> str:
-        """The whole verdict in one line."""
+        """Return the whole verdict in one line."""
         parity = Counter(scenario.parity for scenario in self.scenarios)
         cells = Counter(cell.contract for s in self.scenarios for cell in s.cells.values())
         entries = f"{self.ledger_entries} {'entry' if self.ledger_entries == 1 else 'entries'}"
@@ -151,16 +159,14 @@ def judge(
     outside: Collection[str] = (),
     shapes_only: bool = False,
 ) -> Verdict:
-    """The verdict over `planned` (scenario id, target) cells and what was reported for them.
+    """Judge the cells of `planned` (scenario id, target) by the observations that were made of them.
 
-    `scenarios` is the whole catalogue, also what wasn't selected: a ledger entry on a template is stale only
-    when every case of it has run. `targets` gives the order, the first one being compared with each other
-    one; left out, it is the order in which the plan names them. `problems` says what went wrong in the
-    harness itself; any one makes the run incomplete. Of the targets in `outside` only what their clients saw is
-    known, and who stands behind them is not the scenario's provider: nothing but that is compared with them, and no
-    scenario's expectation is held against them. `shapes_only` is told, no more: the observations are what they are.
-    Raises `ValueError` for a planned scenario that isn't in the catalogue, and for a planned target that isn't in
-    `targets`.
+    `scenarios` is the whole catalogue: a ledger entry on a template is stale only when all its cases were played.
+    `targets` gives the order (default: the plan's); the first is compared with each of the others. `problems` are
+    failures of the harness; any one makes the run incomplete. Targets in `outside` were observed by URL: only what
+    their clients saw is compared, and the contract isn't applied, since the scenario's provider isn't behind them.
+    `shapes_only` is copied into the verdict and changes nothing else. Raises `ValueError` for a planned scenario that
+    isn't in the catalogue, and for a planned target that isn't in `targets`.
     """
     cells = dict.fromkeys(c if isinstance(c, Cell) else Cell(scenario=c[0], target=c[1]) for c in planned)
     order = tuple(targets if targets is not None else dict.fromkeys(cell.target for cell in cells))
@@ -268,7 +274,7 @@ def _lesser_side(
     differences: Iterable[JudgedDifference],
     broken: Mapping[str, list[Violation]],
 ) -> Divergence | None:
-    """The divergence at this very path, if the target on its other side keeps the contract there."""
+    """Return the divergence at exactly this path, if the target on its other side keeps the contract there."""
     for difference in differences:
         sides = (difference.left_target, difference.right_target)
         if difference.explained_by is None or difference.path != violation.path or target not in sides:
@@ -287,7 +293,7 @@ def _stale(
     targets: Sequence[str],
     tier: Tier,
 ) -> tuple[Entry, ...]:
-    """Entries that no longer occur, as far as this run can tell: all their cases ran on all their targets."""
+    """Return the entries that no longer occur, judging only those whose cases all ran on all their targets."""
     stale: list[Entry] = []
     for entry in ledger.entries:
         needed = list(entry.values) if isinstance(entry, Divergence) else targets

@@ -1,4 +1,4 @@
-"""The test kit: mocks that are made of recordings, for tests of either proxy, or of both at once.
+"""Holds the test kit: mocks made from recordings, for tests of either proxy, or of both at once.
 
 Its fixtures come with the installed package; `docs/testing.md` starts with a first test.
 """

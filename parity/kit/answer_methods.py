@@ -1,4 +1,4 @@
-"""How a test says what is to be answered; the same words for a mocked HTTP client, LiteLLM's functions and a target."""
+"""Defines how a test adds stubs: `answers`, `streams` and `refuses`, the same on every mock and target."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from parity.observation.model import UpstreamCall
 
 
 class Answering:
-    """Adds stubs. Each must be used in the test; of several that fit equally well, each answers once, in order."""
+    """Adds stubs. Each must be used in the test; of several that fit equally well, each answers once, in
+    order.
+    """
 
     stubs: Stubs
     calls: list[UpstreamCall]
-    """What was asked so far: `route` (`chat/completions`), `model` as the client said it, `headers`, `body`."""
+    """The requests so far: `route` (`chat/completions`), `model` as the client sent it, `headers`, `body`."""
 
     def answers(
         self,
@@ -28,7 +30,7 @@ class Answering:
         usage: Mapping[str, int] | None = None,
         when: When | None = None,
     ) -> None:
-        """A completion: whole or streamed word by word, in the dialect of the route, as the request wants it.
+        """Answer with a completion, whole or streamed word by word, in the route's dialect, as requested.
 
         `content` may be a function of the request: `lambda asked: f"You said {asked.says}"`.
         """
@@ -47,7 +49,7 @@ class Answering:
         breaks: str | None = None,
         when: When | None = None,
     ) -> None:
-        """A completion that a stream cuts into these pieces. `breaks`: the provider's error after them."""
+        """Answer with a completion streamed in these pieces. `breaks`: the provider's error after them."""
         shown = _call("streams", list(pieces), finish_reason=finish_reason, usage=usage, breaks=breaks)
         answer = Completion(None, (), finish_reason, usage, list(pieces), breaks)
         self.stubs.add(shown, answer, when, COMPLETIONS)
@@ -61,7 +63,7 @@ class Answering:
         retry_after: str | None = None,
         when: When | None = None,
     ) -> None:
-        """The provider's error, by `status` or by `kind`: what LiteLLM makes of it was recorded.
+        """Answer with the provider's error, by `status` or by `kind`, as LiteLLM was recorded to pass it on.
 
         `message` is the provider's sentence. Raises `ValueError` when no such error was recorded.
         """

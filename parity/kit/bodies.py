@@ -1,4 +1,4 @@
-"""Bodies for tests: what a real LiteLLM, or a proxy, answers, with only the given fields replaced."""
+"""Builds bodies for tests: answers of a real LiteLLM or a proxy, with only the given fields replaced."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def mock_completion_response(
     tool_calls: Sequence[ToolCall] = (),
     usage: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """The body of a chat completion.
+    """Build the body of a chat completion.
 
     `usage`: any of `prompt_tokens`, `completion_tokens`, `total_tokens`. With `tool_calls` the content is null
     and the finish reason `tool_calls`, unless they are given.
@@ -40,7 +40,7 @@ def mock_message_response(
     tool_calls: Sequence[ToolCall] = (),
     usage: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """The body of `/v1/messages`; `finish_reason` and `usage` in OpenAI's words."""
+    """Build the body of `/v1/messages`; `finish_reason` and `usage` in OpenAI's words."""
     answer = Completion(_content(content, tool_calls), tool_calls, finish_reason, usage)
     return whole(answer, "messages", "process", model)
 
@@ -53,7 +53,7 @@ def mock_streaming_chunks_sequence(
     tool_calls: Sequence[ToolCall] = (),
     usage: Mapping[str, int] | None = None,
 ) -> list[dict[str, Any]]:
-    """The chunks of a streamed chat completion, without `[DONE]`: the role, one a piece of content, the end.
+    """Build the chunks of a streamed chat completion, without `[DONE]`: role, content pieces, end.
 
     `content` as text is cut into words. With `usage` there is the chunk that `include_usage` asks for.
     """
@@ -71,7 +71,7 @@ def mock_error_response(
     model: str = MODEL,
     route: Route = "chat/completions",
 ) -> dict[str, Any]:
-    """The body with which the LiteLLM process tells of a provider's error, in its own words around `message`.
+    """Build the LiteLLM process's body for a provider's error, in LiteLLM's own words around `message`.
 
     By `status`, or by `kind`. Raises `ValueError` for an error that was never recorded.
     """
@@ -83,7 +83,10 @@ def mock_error_response(
 
 
 def mock_models_list(models: Sequence[str] = (MODEL,)) -> dict[str, Any]:
-    """The body of `GET /v1/models` at either proxy; a LiteLLM process adds limits and modes that it knows."""
+    """Build the body of `GET /v1/models` at either proxy.
+
+    A LiteLLM process adds the limits and modes that it knows.
+    """
     return arms.models_list(models)
 
 
@@ -93,7 +96,8 @@ def mock_routing_info(
     user_agent: str | None = None,
     user_id_mappings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The body of `GET /memory-routing/info` for a client that sends these: the decision is the proxies' own.
+    """Build the body of `GET /memory-routing/info` for a client that sends these; the proxies' own code
+    decides.
 
     `user_id`: in the custom header. `user_id_mappings`: that section of the configuration.
     """

@@ -1,4 +1,4 @@
-"""Whether what a mock gave is what the proxy needs: a sentence that says what is wrong and how to write it, or None."""
+"""Checks that a mock returned what the proxy needs: a sentence with the mistake and its correction, or None."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MEANT = "If the test is about such a body, say so with broken=True."
 
 
 def kind_of(value: Any) -> str:
-    """A value as sentences call it: `a Mock`, `a dict`, `None`."""
+    """Name a value's kind as messages do: `a Mock`, `a dict`, `None`."""
     if value is None:
         return "None"
     name = type(value).__name__
@@ -28,7 +28,7 @@ def kind_of(value: Any) -> str:
 
 
 def http_response(response: Any, asked: Asked, who: str) -> str | None:
-    """What a mocked client answered, read or not. Streams aren't read here."""
+    """Check what a mocked client answered, read or not. Streams aren't read here."""
     status = getattr(response, "status_code", None)
     stream = "chunks=mock_streaming_chunks_sequence('Hello')"
     good = f"MockHTTPResponse({stream if asked.streamed else '200, ' + _example(asked)})"
@@ -101,7 +101,7 @@ def _text(response: Any) -> Any:
 
 
 def not_awaitable(result: Any, seam: str, instead: str) -> str | None:
-    """The result of calling something that is due to be a coroutine function."""
+    """Check the result of calling something that must be a coroutine function."""
     if inspect.isawaitable(result):
         return None
     if inspect.isasyncgen(result):
@@ -116,7 +116,7 @@ def not_awaitable(result: Any, seam: str, instead: str) -> str | None:
 
 
 def sdk_value(value: Any, asked: Asked, seam: str) -> str | None:
-    """What LiteLLM's function returned, awaited."""
+    """Check what LiteLLM's function returned once awaited."""
     if asked.endpoint not in _BODY:
         return None
     chat = asked.endpoint == "chat/completions"
@@ -150,7 +150,7 @@ def sdk_value(value: Any, asked: Asked, seam: str) -> str | None:
 
 
 def sdk_chunk(chunk: Any, asked: Asked, seam: str) -> str | None:
-    """One item of a stream that LiteLLM's function returned."""
+    """Check one item of a stream that LiteLLM's function returned."""
     if asked.endpoint not in _BODY:
         return None
     if asked.endpoint == "messages":

@@ -1,4 +1,4 @@
-"""A mocked HTTP client: a genuine `httpx.AsyncClient` without a network, whose methods are mocks."""
+"""Mocks an HTTP client: a genuine `httpx.AsyncClient` without a network, whose methods are mocks."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class MockAsyncClient(GENUINE, Answering):
         self.aclose = AsyncMock(name=f"{name}.aclose")
 
     def _plug(self, method: str, mock: Any, genuine: Any) -> None:
-        """The method as a mock that does the genuine thing until a test gives it a `return_value`."""
+        """Return the method as a mock that calls the genuine one until a test gives it a `return_value`."""
         if isinstance(mock, AsyncMock):
             unset: Any = _Unset(self.stubs.notebook, f"{self.stubs.name}.{method}")
 
@@ -83,13 +83,13 @@ class MockAsyncClient(GENUINE, Answering):
         broken: bool = False,
         when: When | None = None,
     ) -> None:
-        """An answer as it is, for every endpoint or the one of `path`. `broken`: see `MockHTTPResponse`."""
+        """Answer with this response, at every endpoint or at `path` alone. `broken`: see `MockHTTPResponse`."""
         response = MockHTTPResponse(status_code, content, headers, broken=broken)
         shown = f"responds(status_code={status_code}" + (f", path={path!r})" if path else ")")
         self.stubs.add(shown, lambda asked: response.fresh(), when, _about(path))
 
     async def answer_to(self, request: httpx.Request) -> httpx.Response:
-        """What its transport does with a request."""
+        """Answer a request as the client's transport."""
         await request.aread()
         by_litellm = request.url.host == httpx.URL(deployments.LITELLM_URL).host
         asked = Asked.of_request(request, streaming=_read_as_stream.get(), by_litellm=by_litellm)
@@ -151,14 +151,14 @@ class MockAsyncClient(GENUINE, Answering):
         return response
 
     def __call__(self, *args: Any, **options: Any) -> MockAsyncClient:
-        """For `patch("httpx.AsyncClient", client)`, which forgets `return_value=`."""
+        """Return the client itself, for `patch("httpx.AsyncClient", client)`, which forgets `return_value=`."""
         return self
 
     async def __aenter__(self) -> MockAsyncClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """It may be entered any number of times, so leaving it does nothing."""
+        """Leave the client open: it may be entered any number of times."""
 
 
 class _ToStubs(httpx.AsyncBaseTransport):
@@ -170,7 +170,7 @@ class _ToStubs(httpx.AsyncBaseTransport):
 
 
 class _Unset:
-    """The `return_value` of a mocked method until a test assigns one."""
+    """Marks the `return_value` of a mocked method until a test assigns one."""
 
     def __init__(self, notebook: Notebook, method: str) -> None:
         object.__setattr__(self, "_told", (notebook, method))
@@ -202,7 +202,9 @@ def configure_mock_httpx_response(
     path: str | None = None,
     broken: bool = False,
 ) -> None:
-    """From now on `client` answers every request, or those for `path`, with this. An object becomes JSON.
+    """Make `client` answer every request, or those for `path`, with this from now on.
+
+    An object becomes JSON.
 
     `broken=True` where an empty or nonsensical body is what the test is about.
     """
@@ -229,7 +231,7 @@ def _nothing(name: str, asked: Asked) -> str:
     if asked.endpoint.endswith("v4/profile"):
         return (
             f"Memories were asked for ({asked}), and {name} has none. Add the fixture mock_supermemory_api to the "
-            "test, which stands in for the store."
+            "test, which stands in for the memory store."
         )
     known = ", ".join(["chat completions", "messages", "models", "health", "routing info"])
     return (

@@ -1,4 +1,4 @@
-"""What a stub says, in no dialect yet; `build` says it as one, by changing what was recorded.
+"""Holds a stub's content in no dialect yet; `build` puts it into one, by changing a recorded sample.
 
 Completion   a chat completion or message, whole or as a stream: as the request wants it
 Refusal      an error of the provider's
@@ -29,7 +29,7 @@ _USAGE = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens"}
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A call that the model wants made. `arguments` as an object, or as the text that the model wrote."""
+    """Holds a tool call of the model. `arguments` as an object, or as the text that the model wrote."""
 
     name: str
     arguments: Mapping[str, Any] | str = field(default_factory=dict)
@@ -42,7 +42,9 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model says. `pieces`: how a stream cuts it; `breaks`: the error that ends a stream after them."""
+    """Holds a model's answer. `pieces`: the stream's deltas; `breaks`: the error that ends a stream after
+    them.
+    """
 
     content: str | None = None
     tool_calls: Sequence[ToolCall] = ()
@@ -70,7 +72,9 @@ class Completion:
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error, by `status` or by `kind`. `message` replaces the provider's sentence, `retry_after` its header."""
+    """Holds an error, by `status` or `kind`. `message` replaces the provider's sentence, `retry_after` its
+    header.
+    """
 
     status: int | None = None
     message: str | None = None
@@ -79,7 +83,7 @@ class Refusal:
 
 
 def whole(answer: Completion, route: Route, side: Side, model: str) -> dict[str, Any]:
-    """The body of a plain answer."""
+    """Build the body of a plain answer."""
     if route == "messages":
         return _message(answer, side, model)
     body = samples.body("chat.tool_call" if answer.tool_calls else "chat.plain", side)
@@ -102,7 +106,7 @@ def whole(answer: Completion, route: Route, side: Side, model: str) -> dict[str,
 
 
 def stream(answer: Completion, route: Route, side: Side, model: str) -> list[dict[str, Any]]:
-    """The chunks of a stream, or Anthropic's events, without what closes it."""
+    """Build the chunks of a stream, or Anthropic's events, without the closing `[DONE]`."""
     return (_message_events if route == "messages" else _chat_chunks)(answer, side, model)
 
 

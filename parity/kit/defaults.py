@@ -1,4 +1,4 @@
-"""The configuration of the kit's proxies, unless a test has its own."""
+"""Holds the configuration of the kit's proxies, for tests without one of their own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DIRECT_MODEL = "gpt-4o"
 
 
 def default_config(*, memory: bool = False) -> dict[str, Any]:
-    """A config.yaml as data.
+    """Return a config.yaml as data.
 
     `gpt-4o-mini` (OpenAI) and `claude-sonnet-4-5` (Anthropic) are routed through Supermemory, so that their calls
     carry `x-sm-user-id`; `gpt-4o` (OpenAI) is not. `memory`: memories are looked up.

@@ -1,4 +1,4 @@
-"""The fixtures, and the hook that lets a test fail for what its mocks were not used for. Registered by the plugin.
+"""Defines the fixtures, and the hook that fails a test whose stubs were not used. Registered by the plugin.
 
 parity_kit ── proxy_config ── make_proxy_client ── test_client, binary_client, sdk_client
            ├─ mock_httpx_client and its namesakes, mock_litellm_session
@@ -36,7 +36,7 @@ NO_LITELLM = "the sdk proxy needs litellm: pip install 'proxy-parity[sdk]'"
 
 @dataclass
 class Kit:
-    """What the fixtures of one test share."""
+    """Holds what the fixtures of one test share."""
 
     notebook: Notebook = field(default_factory=Notebook)
     model_list: list[dict[str, Any]] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Kit:
         self.guard = Guard(self.notebook)
 
     def hand_out(self, session: MockAsyncClient, *managers: str) -> None:
-        """Lets session managers give this client to everyone, until another one is handed out."""
+        """Make session managers give this client to everyone, until another one is handed out."""
 
         async def get_session(manager: Any, upstream: str, user_id: str) -> MockAsyncClient:
             return session
@@ -60,7 +60,7 @@ _KIT = pytest.StashKey[Kit]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # pydantic's, about types of LiteLLM's that are built when they are first used, which may be in any test.
+    # pydantic warns about LiteLLM types that are built when first used, which may happen in any test.
     config.addinivalue_line("filterwarnings", "ignore:Items? .* on TypedDict class:UserWarning")
 
 
@@ -80,7 +80,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture
 def parity_kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
-    """What the kit's fixtures of one test share; not for tests."""
+    """Yield what the kit's fixtures of one test share; not for tests."""
     kit = request.node.stash[_KIT] = Kit()
     with kit.closing:
         yield kit
@@ -88,7 +88,7 @@ def parity_kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
 
 @pytest.fixture
 def proxy_config(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """The proxies' config.yaml as data; override it in a module or class to change it. See `default_config`.
+    """Return the proxies' config.yaml as data; override it in a module or class. See `default_config`.
 
     With `mock_supermemory_api` in the test, memories are looked up.
     """
@@ -103,7 +103,8 @@ class MakeProxyClient(Protocol):
 def make_proxy_client(
     request: pytest.FixtureRequest, parity_kit: Kit, proxy_config: dict[str, Any]
 ) -> Iterator[MakeProxyClient]:
-    """Makes a client of a proxy of its own: `make_proxy_client("sdk", general_settings={...})`.
+    """Return a function that makes a client of a new proxy: `make_proxy_client("sdk",
+    general_settings={...})`.
 
     A section replaces that of `proxy_config`, key by key where both are objects.
     """
@@ -127,25 +128,25 @@ def make_proxy_client(
 
 @pytest.fixture
 def test_client(make_proxy_client: MakeProxyClient) -> ProxyClient:
-    """A client of the binary proxy, the key in its headers."""
+    """Yield a client of the binary proxy, the key in its headers."""
     return make_proxy_client("binary")
 
 
 @pytest.fixture
 def binary_client(make_proxy_client: MakeProxyClient) -> ProxyClient:
-    """A client of the binary proxy, the key in its headers."""
+    """Yield a client of the binary proxy, the key in its headers."""
     return make_proxy_client("binary")
 
 
 @pytest.fixture
 def sdk_client(make_proxy_client: MakeProxyClient) -> ProxyClient:
-    """A client of the sdk proxy, the key in its headers. Skips where litellm isn't installed."""
+    """Yield a client of the sdk proxy, the key in its headers. Skips where litellm isn't installed."""
     return make_proxy_client("sdk")
 
 
 @pytest.fixture
 def mock_httpx_client(parity_kit: Kit) -> MockAsyncClient:
-    """An HTTP client without a network: what both session managers hand out, also without any patch."""
+    """Yield an HTTP client without a network, which both session managers hand out, also without any patch."""
     client = MockAsyncClient(parity_kit.notebook)
     parity_kit.hand_out(client, *ARMS)
     return client
@@ -153,43 +154,45 @@ def mock_httpx_client(parity_kit: Kit) -> MockAsyncClient:
 
 @pytest.fixture
 def configure_mock_httpx_response() -> Callable[..., None]:
-    """The function of this name in `parity.kit`."""
+    """Return the function of this name in `parity.kit`."""
     return clients.configure_mock_httpx_response
 
 
 @pytest.fixture
 def mock_chat_completions_response(mock_httpx_client: MockAsyncClient) -> MockAsyncClient:
-    """`mock_httpx_client`, in a test about chat completions."""
+    """Return `mock_httpx_client`, in a test about chat completions."""
     return mock_httpx_client
 
 
 @pytest.fixture
 def mock_models_endpoint_response(mock_httpx_client: MockAsyncClient) -> MockAsyncClient:
-    """`mock_httpx_client`, in a test about models."""
+    """Return `mock_httpx_client`, in a test about models."""
     return mock_httpx_client
 
 
 @pytest.fixture
 def mock_health_endpoint_response(mock_httpx_client: MockAsyncClient) -> MockAsyncClient:
-    """`mock_httpx_client`, in a test about health: the LiteLLM process says that it is alive."""
+    """Return `mock_httpx_client`, in a test about health: the LiteLLM process says that it is alive."""
     return mock_httpx_client
 
 
 @pytest.fixture
 def mock_streaming_response(mock_httpx_client: MockAsyncClient) -> MockAsyncClient:
-    """`mock_httpx_client`, in a test about streams."""
+    """Return `mock_httpx_client`, in a test about streams."""
     return mock_httpx_client
 
 
 @pytest.fixture
 def mock_httpx_smart_router(mock_httpx_client: MockAsyncClient) -> MockAsyncClient:
-    """`mock_httpx_client`, in a test with several endpoints or clients; `When` tells them apart."""
+    """Return `mock_httpx_client`, in a test with several endpoints or clients; `When` tells them apart."""
     return mock_httpx_client
 
 
 @pytest.fixture
 def mock_error_response_fixture(parity_kit: Kit) -> Callable[..., MockAsyncClient]:
-    """Makes a client that answers with an error: `mock_error_response_fixture(429, "Slow down.", retry_after="7")`.
+    """Return a function that makes a client answer with an error.
+
+    For example `mock_error_response_fixture(429, "Slow down.", retry_after="7")`.
 
     The session managers hand it out from then on.
     """
@@ -205,7 +208,7 @@ def mock_error_response_fixture(parity_kit: Kit) -> Callable[..., MockAsyncClien
 
 @pytest.fixture
 def mock_litellm_session(parity_kit: Kit) -> MockAsyncClient:
-    """What the sdk proxy's session manager hands out: LiteLLM itself runs, and calls its provider through this."""
+    """Return the session of the sdk proxy: LiteLLM itself runs, and calls its provider through it."""
     client = MockAsyncClient(parity_kit.notebook, "mock_litellm_session")
     parity_kit.hand_out(client, "sdk")
     return client
@@ -213,7 +216,7 @@ def mock_litellm_session(parity_kit: Kit) -> MockAsyncClient:
 
 @pytest.fixture
 def mock_litellm_completion(parity_kit: Kit) -> Iterator[MockCompletion]:
-    """LiteLLM's functions, which answer its own objects and raise its own exceptions."""
+    """Yield mocks of LiteLLM's functions, which answer its own objects and raise its own exceptions."""
     _need_litellm()
     mock = MockCompletion(parity_kit.notebook, deployments=lambda: parity_kit.model_list)
     with in_place(mock):
@@ -222,7 +225,7 @@ def mock_litellm_completion(parity_kit: Kit) -> Iterator[MockCompletion]:
 
 @pytest.fixture
 def mock_supermemory_api(parity_kit: Kit) -> MockSupermemoryAPI:
-    """The store of memories; with it in a test, the kit's proxies look memories up."""
+    """Yield the memory store; with it in a test, the kit's proxies look memories up."""
     api = MockSupermemoryAPI(parity_kit.notebook)
     parity_kit.hand_out(api.client, "memory")
     return api
@@ -232,7 +235,7 @@ def mock_supermemory_api(parity_kit: Kit) -> MockSupermemoryAPI:
 def target(
     request: pytest.FixtureRequest, parity_kit: Kit, make_proxy_client: MakeProxyClient
 ) -> Iterator[KitTarget]:
-    """Each proxy in turn, its far end mocked. The sdk one skips where litellm isn't installed."""
+    """Yield each proxy in turn, its backend mocked. The sdk one skips where litellm isn't installed."""
     arm: Arm = request.param
     client = make_proxy_client(arm)
     if arm == "binary":
@@ -248,7 +251,9 @@ def target(
 
 def _need_litellm() -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the test's own settings are not for what LiteLLM's import says
+        warnings.simplefilter(
+            "ignore"
+        )  # a test's `error` filter must not turn warnings of LiteLLM's import into failures
         try:
             from parity.recording import sdk_objects  # noqa: F401
         except ImportError:

@@ -1,4 +1,4 @@
-"""A session that a test made by hand, such as an `AsyncMock()`: used as it is, but what it gives is looked at."""
+"""Wraps a session that a test made by hand, such as an `AsyncMock()`: used as it is, its answers checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EXAMPLE = "patch('httpx.AsyncClient', return_value=mock_httpx_client)"
 
 
 class ForeignSession:
-    """What the proxy gets in place of `session`. `seam`: where the test put it."""
+    """Stands in for `session` and checks what it returns. `seam`: where the test put it."""
 
     def __init__(self, session: Any, notebook: Notebook, seam: str) -> None:
         self._session = session

@@ -1,4 +1,4 @@
-"""Watches the seams while a client of the kit makes a request: what a test patched in is checked when it is used.
+"""Checks what a test patched in at the seams, when a client of the kit makes a request and it is used.
 
 httpx.AsyncClient               a Mock stays what the proxy calls, and isinstance still works
 httpx.AsyncHTTPTransport        nothing goes out to a network: that is a mistake, explained
@@ -30,7 +30,7 @@ from parity.targets.arms import SDK_FUNCTIONS
 MANAGERS = arms.session_managers()
 _GET_SESSION = {name: manager.get_session for name, manager in MANAGERS.items()}  # type: ignore[attr-defined]
 BY_KIT = "by_parity_kit"
-"""What marks a `get_session` of the kit's own."""
+"""The mark of the kit's own `get_session`."""
 
 _INSTEAD = {
     "litellm.completion": "the proxy awaits litellm.acompletion: patch that",
@@ -42,11 +42,11 @@ _INSTEAD = {
     "httpx.post": "the proxy uses httpx.AsyncClient: patch that",
     "requests.post": "the proxy uses httpx.AsyncClient: patch that",
 }
-"""What can be patched without any effect, and what to patch instead."""
+"""Names whose patching has no effect, and the name to patch instead."""
 
 
 class Guard:
-    """Of one test; shared by its clients, which may call at the same time."""
+    """Watches the seams for one test; shared by its clients, which may call at the same time."""
 
     def __init__(self, notebook: Notebook) -> None:
         self._notebook = notebook
@@ -85,7 +85,7 @@ class Guard:
                     enter(patch(place, self._checked(function, route, place)))
 
     def _client_class(self, given: Any) -> Any:
-        """`httpx.AsyncClient` as libraries need it: a class that knows its instances, mocked ones too."""
+        """Return `httpx.AsyncClient` as libraries need it: a class that knows its instances, mocked ones too."""
         if isinstance(given, type) and given is not GENUINE:
             return given
         return _ClientClass("AsyncClient", (GENUINE,), {"given": given, "sessions": self._sessions})
@@ -111,7 +111,7 @@ class Guard:
         return get_session
 
     async def _of_patch(self, own: Any, given: Any, upstream: str, user_id: str) -> Any:
-        """The session of a manager that never knew another `httpx.AsyncClient` than the one patched in."""
+        """Return a session from a new manager, which has only ever met the patched-in `httpx.AsyncClient`."""
         key = (id(own), id(given))
         if key not in self._instead:
             self._instead[key] = type(own)()
@@ -152,7 +152,9 @@ class Guard:
 
 
 class _ClientClass(type):
-    """The class of `httpx.AsyncClient` while the guard watches. Those derived from it are ordinary ones."""
+    """Stands in for the class of `httpx.AsyncClient` while the guard watches. Classes derived from it are
+    ordinary.
+    """
 
     def __call__(cls, *args: Any, **options: Any) -> Any:
         given = vars(cls).get("given", GENUINE)
@@ -181,7 +183,7 @@ def _nobody(request: httpx.Request) -> str:
         )
     elif request.url.path.endswith("/v4/profile"):
         text = (
-            f"Nothing stands in for the store of memories, so {asked} would go out to a network. Add the fixture "
+            f"Nothing stands in for the memory store, so {asked} would go out to a network. Add the fixture "
             "mock_supermemory_api to the test."
         )
     else:
@@ -204,7 +206,7 @@ def _is_mocked(name: str) -> bool:
 
 
 class _CheckedStream:
-    """A stream that a test patched in, its items checked as they come."""
+    """Wraps a stream that a test patched in, and checks its items as they come."""
 
     def __init__(self, stream: Any, asked: Asked, seam: str, notebook: Notebook) -> None:
         self._stream = stream

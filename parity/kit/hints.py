@@ -1,4 +1,4 @@
-"""A patch of a name that isn't there: which one is meant."""
+"""Explains a patch of a name that doesn't exist: which name was meant."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MISSING = (
 
 
 def hint(error: BaseException) -> str | None:
-    """A sentence for an exception that comes of patching a name which the proxies don't have."""
+    """Return a sentence for an exception that comes of patching a name which the proxies don't have."""
     if not isinstance(error, AttributeError | ImportError):
         return None
     for pattern in _MISSING:

@@ -1,4 +1,4 @@
-"""Answers as HTTP: the response of a mocked client, and what the LiteLLM process would send."""
+"""Builds answers as HTTP: a mocked client's response, and what the LiteLLM process would send."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TRANSFER = ("content-length", "transfer-encoding", "content-encoding")
 
 
 class MockHTTPResponse(httpx.Response):
-    """A genuine `httpx.Response`, made in one line; it may be answered with any number of times.
+    """Builds a genuine `httpx.Response` in one line; it may be the answer any number of times.
 
     `content`: an object or list becomes JSON, text and bytes stay. `chunks` instead: the chunks of a stream,
     which become server-sent events, closed by `[DONE]` (events of `/v1/messages` keep their names).
@@ -53,12 +53,12 @@ class MockHTTPResponse(httpx.Response):
             super().__init__(status_code, headers=headers, json=content)
 
     def fresh(self) -> MockHTTPResponse:
-        """An equal one that nobody has read: a stream can be read once."""
+        """Return an equal response that nobody has read: a stream can be read once."""
         return MockHTTPResponse(**self._given)
 
 
 class Frames(httpx.AsyncByteStream):
-    """A body piece by piece; an exception among them is raised."""
+    """Streams a body piece by piece; an exception among the pieces is raised."""
 
     def __init__(self, frames: Iterable[bytes | Exception]) -> None:
         self._frames = list(frames)
@@ -71,7 +71,9 @@ class Frames(httpx.AsyncByteStream):
 
 
 def sse_frames(chunks: Iterable[Mapping[str, Any]], *, done: bool = True) -> list[bytes]:
-    """Server-sent events: chunks of a chat completion, with `[DONE]`, or Anthropic's named events, without."""
+    """Encode server-sent events: a chat completion's chunks with `[DONE]`, or Anthropic's named events
+    without.
+    """
     frames = []
     for chunk in chunks:
         data = json.dumps(chunk, ensure_ascii=False, separators=(",", ":"))
@@ -84,7 +86,7 @@ def sse_frames(chunks: Iterable[Mapping[str, Any]], *, done: bool = True) -> lis
 def http_answer(
     answer: Completion | Refusal, route: Route, model: str, *, streamed: bool, by_litellm: bool = True
 ) -> httpx.Response:
-    """What comes over HTTP: from the LiteLLM process, or else from the provider itself."""
+    """Build the HTTP response of the LiteLLM process, or else of the provider itself."""
     if isinstance(answer, Refusal):
         return _refused(answer, route, model, by_litellm=by_litellm)
     if not streamed:
@@ -99,7 +101,7 @@ def http_answer(
 
 
 def error_body(refusal: Refusal, route: Route, model: str) -> dict[str, Any]:
-    """The body of the LiteLLM process for an error. Raises `NoSample`."""
+    """Build the body of the LiteLLM process for an error. Raises `NoSample`."""
     scenario_id = samples.error_id(route, refusal.status, refusal.kind)
     body: dict[str, Any] = samples.reworded(
         samples.body(scenario_id, "process"), changes(scenario_id, refusal, model)
@@ -108,7 +110,7 @@ def error_body(refusal: Refusal, route: Route, model: str) -> dict[str, Any]:
 
 
 def changes(scenario_id: str, refusal: Refusal, model: str) -> dict[str, str]:
-    """What to replace in a recorded error: the model's name, and the sentence if there is another."""
+    """Return the replacements in a recorded error: the model's name, and the sentence if there is another."""
     samples.check_message(refusal.kind, refusal.message)
     said = samples.sentence(scenario_id)
     reworded = {said: refusal.message} if said and refusal.message is not None else {}

@@ -1,4 +1,4 @@
-"""LiteLLM's functions as mocks: they answer LiteLLM's own objects, or raise its own exceptions, as recorded."""
+"""Mocks LiteLLM's functions: they answer LiteLLM's own objects, or raise its own exceptions, as recorded."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class MockCompletion(AsyncMock, Answering):
 
 @contextmanager
 def in_place(mock: MockCompletion) -> Iterator[MockCompletion]:
-    """LiteLLM's functions are `mock`, and nobody waits before a retry."""
+    """Patch LiteLLM's functions with `mock`, and skip the wait before a retry."""
     with ExitStack() as patched:
         patched.enter_context(patch(SDK_FUNCTIONS["chat/completions"], mock))
         patched.enter_context(patch(SDK_FUNCTIONS["messages"], mock.acreate))

@@ -1,4 +1,4 @@
-"""Answers as LiteLLM's own objects: what its functions return, yield or raise. litellm is imported when called."""
+"""Builds answers as LiteLLM's own objects: returned, yielded or raised. Imports litellm when called."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def mock_model_response(
     tool_calls: Sequence[ToolCall] = (),
     usage: Mapping[str, int] | None = None,
 ) -> Any:
-    """The `litellm.ModelResponse` that belongs to `mock_completion_response`."""
+    """Build the `litellm.ModelResponse` that belongs to `mock_completion_response`."""
     text = HELLO if content is None and not tool_calls else content
     answer = Completion(text, tool_calls, finish_reason, usage)
     return returned(answer, "chat/completions", model, streamed=False)
@@ -41,7 +41,7 @@ def mock_stream_wrapper(
     usage: Mapping[str, int] | None = None,
     breaks: str | None = None,
 ) -> Any:
-    """The `litellm.CustomStreamWrapper` that belongs to `mock_streaming_chunks_sequence`; for one call.
+    """Build the `litellm.CustomStreamWrapper` that belongs to `mock_streaming_chunks_sequence`; for one call.
 
     `breaks`: after the content it raises what LiteLLM raises when a provider sends this error in a stream.
     """
@@ -59,12 +59,12 @@ def mock_litellm_exception(
     retry_after: str | None = None,
     route: Route = "chat/completions",
 ) -> BaseException:
-    """The exception of LiteLLM's that belongs to `mock_error_response`. Raises `ValueError`, too."""
+    """Build LiteLLM's exception that belongs to `mock_error_response`. Raises `ValueError`, too."""
     return exception(Refusal(status, message, kind, retry_after), route, MODEL)
 
 
 def returned(answer: Completion, route: Route, model: str, *, streamed: bool) -> Any:
-    """What LiteLLM's function returns for a completion."""
+    """Build the object that LiteLLM's function returns for a completion."""
     from parity.recording import sdk_objects
 
     if not streamed:
@@ -86,7 +86,7 @@ def returned(answer: Completion, route: Route, model: str, *, streamed: bool) ->
 
 
 def exception(refusal: Refusal, route: Route, model: str) -> BaseException:
-    """What LiteLLM's function raises for an error; a fresh instance at each call."""
+    """Build the exception that LiteLLM's function raises for an error; a fresh instance at each call."""
     from parity.recording import sdk_objects
 
     scenario_id = samples.error_id(route, refusal.status, refusal.kind)

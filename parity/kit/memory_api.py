@@ -1,4 +1,4 @@
-"""A store of memories, Supermemory's wire, that a test tells what it knows."""
+"""Mocks the memory store (Supermemory's API); a test tells it what it remembers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ PROFILE = ("v4/profile",)
 
 
 class MockSupermemoryAPI:
-    """Answers `POST /v4/profile`. `calls` has what was asked: `body` is `{q, containerTag}`. Knows nothing at first."""
+    """Answers `POST /v4/profile`.
+
+    `calls` has the requests: `body` is `{q, containerTag}`. Knows nothing at first.
+    """
 
     def __init__(self, notebook: Notebook, name: str = "mock_supermemory_api") -> None:
         self.client = MockAsyncClient(notebook, name)
@@ -38,13 +41,13 @@ class MockSupermemoryAPI:
         found: tuple[str, ...] = (),
         user_id: str | None = None,
     ) -> None:
-        """What is known of a user, or of everyone: facts, what is recent, and what fits the question."""
+        """Set what is known of a user, or of everyone: facts, what is recent, and what fits the question."""
         body = _profile(facts, recent, found)
         shown = f"remembers({', '.join(map(repr, (*facts, *recent, *found)))})"
         self._stub(shown, lambda asked: MockHTTPResponse(200, body), user_id)
 
     def fails(self, status: int = 500, *, user_id: str | None = None) -> None:
-        """The store has trouble of its own."""
+        """Fail every lookup, as when the memory store is in trouble."""
         body = {"error": "the store is out of order"}
         self._stub(f"fails({status})", lambda asked: MockHTTPResponse(status, body), user_id)
 

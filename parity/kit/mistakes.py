@@ -1,4 +1,4 @@
-"""What a test did wrong, each as a sentence: raised where it happens, and kept until the test's end.
+"""Collects a test's mistakes in its use of mocks: raised where they happen, and kept until the test's end.
 
 A proxy turns whatever is raised inside of it into an error answer, so raising alone would not reach the test.
 """
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 
 
 class MockMistake(AssertionError):
-    """A mistake in a test's mocks. The message says what is wrong and how to write it."""
+    """Reports a mistake in a test's mocks. The message says what is wrong and how to write it."""
 
 
 class Notebook:
-    """The mistakes of one test. Safe to write from any thread."""
+    """Holds the mistakes of one test. Safe to write from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -23,18 +23,18 @@ class Notebook:
         self._closing: list[Callable[[], Iterable[str]]] = []
 
     def mistake(self, sentence: str) -> MockMistake:
-        """Notes a mistake; the caller raises it."""
+        """Note a mistake; the caller raises it."""
         with self._lock:
             if sentence not in self._sentences:
                 self._sentences.append(sentence)
         return MockMistake(sentence)
 
     def at_end(self, check: Callable[[], Iterable[str]]) -> None:
-        """`check` gives sentences about what a test that passed so far has left undone."""
+        """Register `check`, which returns sentences about what a test that passed so far has left undone."""
         self._closing.append(check)
 
     def raise_new(self) -> None:
-        """Raises what was noted since the last time; called where control is back in the test."""
+        """Raise what was noted since the last time; called where control is back in the test."""
         with self._lock:
             new = self._sentences[self._told :]
             self._told = len(self._sentences)
@@ -46,5 +46,5 @@ class Notebook:
         return tuple(self._sentences)
 
     def verdict(self) -> list[str]:
-        """All that is wrong with a test whose body passed."""
+        """Return all that is wrong with a test whose body passed."""
         return [*self._sentences, *(sentence for check in self._closing for sentence in check())]

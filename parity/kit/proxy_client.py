@@ -1,4 +1,4 @@
-"""A synchronous client of a proxy in this process, which knows the proxy's key."""
+"""Wraps a proxy in this process in a synchronous client, which knows the proxy's key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from parity.kit.stubs import client_headers
 
 
 class ProxyClient(TestClient):
-    """Starlette's `TestClient`: `post`, `get`, `stream`, … answer with an httpx response.
+    """Extends Starlette's `TestClient`: `post`, `get`, `stream`, … answer with an httpx response.
 
     `name` is `binary` or `sdk`, `proxy` the application. A mistake in the test's mocks is raised by the call that
     met it.
@@ -39,7 +39,7 @@ class ProxyClient(TestClient):
 
 
 class _Remembering:
-    """Lets mocks know what the client said: the proxy passes on but a few headers."""
+    """Passes the client's request headers to the mocks: the proxy itself forwards only a few of them."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,5 @@
-"""What LiteLLM really answered, out of the recordings of the built-in scenarios; templates change copies of it.
+"""Reads LiteLLM's real answers from the recordings of the built-in scenarios; templates change copies of
+them.
 
 Each sample has two sides, `process` (JSON of the LiteLLM process) and `sdk` (data of LiteLLM's own objects).
 """
@@ -35,13 +36,13 @@ _KINDS: dict[Route, dict[ErrorKind, str]] = {
 }
 _STATUSES: dict[Route, str] = {"chat/completions": "errors.openai_status", "messages": "messages.status"}
 
-# LiteLLM takes Anthropic's 504 for a 408 when its sentence speaks of time, as the recorded one does.
+# LiteLLM maps Anthropic's 504 to 408 when its message mentions a timeout, as the recorded one does.
 _OF_THEIR_SENTENCE: tuple[tuple[Route, int], ...] = (("messages", 504),)
 _KNOWN_BY_SENTENCE = ("context_length", "timeout", "unreachable")
 
 
 class NoSample(ValueError):
-    """Nothing like it was recorded; the message lists what was."""
+    """Reports that no such answer was recorded; the message lists those that were."""
 
 
 @lru_cache
@@ -63,7 +64,7 @@ def sdk_answer(scenario_id: str) -> SdkAnswer:
 
 
 def body(scenario_id: str, side: Side) -> dict[str, Any]:
-    """A whole answer, as a copy."""
+    """Return a whole answer, as a copy."""
     if side == "process":
         value: dict[str, Any] = json.loads(process_answer(scenario_id).text or "null")
         return value
@@ -71,7 +72,7 @@ def body(scenario_id: str, side: Side) -> dict[str, Any]:
 
 
 def chunks(scenario_id: str, side: Side) -> list[dict[str, Any]]:
-    """The chunks or events of a stream without `[DONE]`, as copies."""
+    """Return the chunks or events of a stream without `[DONE]`, as copies."""
     if side == "sdk":
         answer = sdk_answer(scenario_id)
         if answer.chunks is not None:
@@ -94,7 +95,7 @@ def scenario(scenario_id: str) -> Scenario:
 
 
 def error_id(route: Route, status: int | None, kind: ErrorKind | None) -> str:
-    """The scenario that shows such an error. Raises `NoSample`."""
+    """Return the id of the scenario that shows such an error. Raises `NoSample`."""
     if kind is not None:
         if kind not in _KINDS[route]:
             known = ", ".join(sorted(_KINDS[route]))
@@ -108,7 +109,7 @@ def error_id(route: Route, status: int | None, kind: ErrorKind | None) -> str:
 
 @lru_cache
 def statuses(route: Route) -> tuple[int, ...]:
-    """The statuses of which errors were recorded."""
+    """Return the statuses of which errors were recorded."""
     theme, _, name = _STATUSES[route].partition(".")
     names = (file.name for file in (recording.BUILT_IN / theme).iterdir())
     found = (re.fullmatch(rf"{name}\[(\d+)\]\.json", file) for file in names)
@@ -117,7 +118,7 @@ def statuses(route: Route) -> tuple[int, ...]:
 
 
 def check_message(kind: ErrorKind | None, message: str | None) -> None:
-    """Raises `ValueError` where the provider's sentence can't be another one."""
+    """Raise `ValueError` where the provider's sentence can't be replaced."""
     if message is not None and kind in _KNOWN_BY_SENTENCE:
         raise ValueError(
             f"LiteLLM knows an error of the kind {kind!r} by the provider's sentence, so there can't be another "
@@ -126,14 +127,14 @@ def check_message(kind: ErrorKind | None, message: str | None) -> None:
 
 
 def sentence(scenario_id: str) -> str | None:
-    """What the provider of a scenario says in its error; None where it says nothing."""
+    """Return the provider's sentence in a scenario's error; None where there is none."""
     replies = scenario(scenario_id).provider
     error = replies[0].json_.get("error") if replies and isinstance(replies[0].json_, dict) else None
     return error.get("message") if isinstance(error, dict) else None
 
 
 def reworded(value: Any, changes: dict[str, str]) -> Any:
-    """A copy with texts replaced, also within JSON that stands in a text."""
+    """Return a copy with texts replaced, also within JSON that stands in a text."""
     if isinstance(value, dict):
         return {key: reworded(item, changes) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Which answer a request gets: the stubs that a test added, else what the kit says by itself.
+"""Picks the answer to a request: a stub that the test added, else the kit's default.
 
 request ──Asked──> stubs of the test, most specific first ──> Stub.answer
                    none for this endpoint ──> the default
@@ -22,20 +22,24 @@ from parity.kit.mistakes import Notebook
 from parity.kit.samples import Route
 
 client_headers: ContextVar[Mapping[str, str] | None] = ContextVar("client_headers", default=None)
-"""The headers of the client's request that a mock is asked on behalf of: proxies pass on only a few of them."""
+"""The headers of the client's request that a mock is asked on behalf of: proxies pass on only a few of them.
+"""
 
 COMPLETIONS: tuple[Route, ...] = ("chat/completions", "messages")
 _UNVERSIONED = re.compile(r"^/?(?:.*/)?v1/|^/")
 
 
 def endpoint(path: str) -> str:
-    """`/v1/chat/completions`, with or without what stands before, as `chat/completions`."""
+    """Return `chat/completions` for `/v1/chat/completions`, with or without a prefix before it."""
     return _UNVERSIONED.sub("", path, count=1)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request at a mock. `headers`: lower-case names, the client's own and, over them, those of the request."""
+    """Holds a request at a mock.
+
+    `headers`: lower-case names, the client's own and, over them, those of the request.
+    """
 
     method: str
     path: str
@@ -46,7 +50,10 @@ class Asked:
 
     @classmethod
     def of_request(cls, request: httpx.Request, *, streaming: bool, by_litellm: bool) -> Asked:
-        """A request whose body was read. Without a JSON body, how the answer is read says if it streams."""
+        """Build it from a request whose body was read.
+
+        Without a JSON body, `streaming` says whether the answer is streamed.
+        """
         try:
             body = json.loads(request.content) if request.content else None
         except ValueError:
@@ -66,7 +73,7 @@ class Asked:
 
     @property
     def says(self) -> str:
-        """The text of the last message."""
+        """Return the text of the last message."""
         messages = self.body.get("messages") if isinstance(self.body, dict) else None
         content = messages[-1].get("content") if messages and isinstance(messages[-1], dict) else None
         if isinstance(content, list):
@@ -81,9 +88,9 @@ class Asked:
 
 
 def seen_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers of a request to a mock over those of the client's request."""
+    """Return the headers of a request to a mock, laid over those of the client's request."""
     own = client_headers.get() or {}
-    # What the hop to LiteLLM adds by itself says less than what the client said.
+    # Headers that the hop to LiteLLM sets by itself don't replace the client's own.
     passed_on = {k.lower(): v for k, v in headers.items() if not (own and k.lower() in _HOP)}
     return {**own, **passed_on}
 
@@ -95,7 +102,7 @@ _HOP = frozenset(
 
 @dataclass(frozen=True)
 class When:
-    """Which requests a stub is for; all that is given must fit, and more that is given goes before less.
+    """Selects the requests that a stub is for: all that is given must match; the most specific stub wins.
 
     `says`: a part of the last message. `user_agent`: how the client's starts, whatever the case. `headers`: the
     client's, or those of the request to the mock; names without case. `body`: keys of the JSON body.
@@ -114,7 +121,7 @@ class When:
         return sum(bool(getattr(self, f.name)) for f in fields(self))
 
     def differences(self, asked: Asked) -> list[str]:
-        """A sentence part for each thing that doesn't fit."""
+        """Return a part of a sentence for each condition that the request doesn't match."""
         return list(self._differences(asked))
 
     def _differences(self, asked: Asked) -> Iterator[str]:
@@ -144,13 +151,13 @@ class When:
 
 
 Said = str | Completion | Refusal | httpx.Response
-"""What a function of the request may give: the content, or a whole answer."""
+"""The result of a function of the request: the content, or a whole answer."""
 Answer = Completion | Refusal | Callable[[Asked], Said]
 
 
 @dataclass
 class Stub:
-    """An answer that a test added. `endpoints`: None for every one."""
+    """Holds an answer that a test added. `endpoints`: None for every one."""
 
     label: str
     answer: Answer
@@ -169,32 +176,32 @@ class Stub:
 
 
 class Stubs:
-    """The stubs of one mock, called `name` in sentences."""
+    """Holds the stubs of one mock, called `name` in messages."""
 
     def __init__(self, notebook: Notebook, name: str) -> None:
         self.name = name
         self.notebook = notebook
         self.fallback: Callable[[Asked], httpx.Response | None] = lambda asked: None
-        """What answers an endpoint for which the test has no stub, before the kit itself does."""
+        """The answer at an endpoint for which the test has no stub, ahead of the kit's default."""
         self.strict = True
-        """Whether it is a mistake to ask for something that fits none of the stubs."""
+        """Whether a request that matches none of the stubs is a mistake."""
         self._stubs: list[Stub] = []
         self._asked: list[str] = []
         self._lock = threading.Lock()
         notebook.at_end(self._unused)
 
     def add(self, call: str, answer: Answer, when: When | None, endpoints: tuple[str, ...] | None) -> None:
-        """`call`: how the test wrote it, such as `answers('Hello')`."""
+        """Add a stub. `call`: how the test wrote it, such as `answers('Hello')`."""
         when = when or When()
         label = f"{self.name}.{call}" if when == When() else f"{self.name}.{call[:-1]}, when={when})"
         self._stubs.append(Stub(label, answer, when, endpoints))
 
     def put(self, label: str, answer: Answer, endpoints: tuple[str, ...] | None) -> None:
-        """From now on this, in place of all that was added for these endpoints; None is every one."""
+        """Replace all that was added for these endpoints by this stub; None is every endpoint."""
         self._stubs.append(Stub(label, answer, When(), endpoints, replaces=True))
 
     def find(self, asked: Asked) -> Stub | None:
-        """The stub for a request, counted as used; None when the test has none for its endpoint.
+        """Find the stub for a request and count it as used; None when the test has none for its endpoint.
 
         Of equally specific ones each answers once, in order, and the last one then goes on. Raises `MockMistake`.
         """

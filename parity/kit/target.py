@@ -1,4 +1,4 @@
-"""One test for both proxies: the target's client asks, the target's stubs answer, in the dialect that its arm has."""
+"""Runs one test on both proxies: the target's client asks, its stubs answer in the dialect of its arm."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from parity.targets.arms import Arm
 
 
 class KitTarget(Answering):
-    """A proxy with its far end mocked.
+    """Holds a proxy with its backend mocked.
 
     `client` asks it; `answers`, `streams` and `refuses` say what comes back; `calls` is what went up, in one form
-    for both. `name` is `binary` or `sdk`. `mock` is what stands at the far end: the LiteLLM process as a
+    for both. `name` is `binary` or `sdk`. `mock` is the backend: the LiteLLM process as a
     `MockAsyncClient`, or LiteLLM's functions as a `MockCompletion`.
     """
 

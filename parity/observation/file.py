@@ -1,4 +1,4 @@
-"""Observation files: JSON Lines, one header line, then one observation a line, ordered by scenario."""
+"""Reads and writes observation files: JSON Lines, a header line, then one observation a line, by scenario."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Line = TypeVar("Line", bound=BaseModel)
 
 
 class ObservationFileError(Exception):
-    """A file that is missing or holds something else; the message names file and line."""
+    """Reports that a file is missing or holds something else; the message names file and line."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ObservationFile:
 
     @classmethod
     def read(cls, path: Path) -> ObservationFile:
-        """Raises `ObservationFileError`."""
+        """Read header and observations. Raises `ObservationFileError`."""
         try:
             # Not splitlines(): JSON may hold U+2028 and its like as they are.
             lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
@@ -45,19 +45,24 @@ class ObservationFile:
         )
 
     def write(self, path: Path) -> None:
-        """Whole or not at all, and without secrets: one that a target let through is masked and marked."""
+        """Write the whole file or none of it, without secrets: one that a target let through is masked and
+        marked.
+        """
         observations = sorted(self.observations, key=lambda o: o.scenario)
         lines: list[BaseModel] = [self.header, *map(_redacted, observations)]
         write_text_atomic(path, "".join(dumps(line, ascii=False) + "\n" for line in lines))
 
 
 def dumps(line: BaseModel, *, ascii: bool = True) -> str:
-    """One line. pydantic's own JSON can't hold half a surrogate pair, which a target may well send."""
+    """Write one line.
+
+    pydantic's own JSON can't hold half a surrogate pair, which a target may well send.
+    """
     return json.dumps(line.model_dump(mode="json"), ensure_ascii=ascii, separators=(",", ":"))
 
 
 def loads(model: type[Line], line: str) -> Line:
-    """The other way round. Raises `ValueError` (pydantic's `ValidationError` is one) for anything else."""
+    """Read what `dumps` wrote. Raises `ValueError` (pydantic's `ValidationError` is one) for anything else."""
     return model.model_validate(read_json(line))
 
 
@@ -67,7 +72,9 @@ def _redacted(observation: Observation) -> Observation:
 
 
 def _marked(seen: Any, redacted: Any) -> Any:
-    """`redacted`, each masked string marked as ours: a target that masks must not look like one that leaks."""
+    """Return `redacted`, masked strings marked as masked here: a target that masks mustn't look like one that
+    leaks.
+    """
     if isinstance(seen, dict) and isinstance(redacted, dict):
         return {key: _marked(seen[key], redacted[key]) for key in seen}
     if isinstance(seen, list) and isinstance(redacted, list):
@@ -89,7 +96,10 @@ def _parse(model: type[Line], line: str, path: Path, number: int) -> Line:
 
 
 def versions(*packages: str, recordings: Iterable[str] = ()) -> dict[str, str]:
-    """Of what decides an observation: of this program and `packages` where installed, of LiteLLM in `recordings`."""
+    """Return the versions that decide an observation.
+
+    They are those of this program, of `packages` where installed, and of LiteLLM in `recordings`.
+    """
     found = {}
     for name in ("proxy-parity", *packages):
         try:
@@ -101,7 +111,7 @@ def versions(*packages: str, recordings: Iterable[str] = ()) -> dict[str, str]:
 
 
 def observation_schema() -> dict[str, Any]:
-    """The JSON schema of one line: a header or an observation."""
+    """Return the JSON schema of one line: a header or an observation."""
     schema: dict[str, Any] = TypeAdapter(Header | Observation).json_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

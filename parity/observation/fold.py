@@ -1,4 +1,4 @@
-"""What stream frames add up to, put together as a client would; on purpose without the proxies' code."""
+"""Folds stream frames into one message, as a client would; on purpose without the proxies' code."""
 
 from __future__ import annotations
 

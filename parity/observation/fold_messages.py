@@ -1,4 +1,4 @@
-"""What Anthropic's events add up to, put together as a client would; on purpose without the proxies' code."""
+"""Folds Anthropic's events into one message, as a client would; on purpose without the proxies' code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from parity.observation.model import Frame, StreamMessage
 
 
 def fold_messages(frames: Iterable[Frame]) -> StreamMessage:
-    """One message as `StreamMessage`: its text blocks are one text, its stop_reason the one finish reason.
+    """Fold the events of a message: its text blocks are one text, its stop_reason the one finish reason.
 
     A tool call is a `tool_use` block, its `arguments` the JSON text of the input; `usage` is that of
     `message_start`, brought up to date by `message_delta`. What makes no sense is passed over.

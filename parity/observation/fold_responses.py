@@ -1,4 +1,4 @@
-"""What the events of a response add up to, put together as a client would; on purpose without the proxies' code."""
+"""Folds the events of a response into one message, as a client would; on purpose without the proxies' code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from parity.observation.model import Frame, StreamMessage
 
 
 def fold_responses(frames: Iterable[Frame]) -> StreamMessage:
-    """One response as `StreamMessage`: its texts from their deltas, by output index and content index.
+    """Fold the events of a response: its texts from their deltas, by output index and content index.
 
     The finish reason is the status of the last response, or why it is incomplete. Tool calls are the items that
     are done, their arguments from the deltas; `thinking` is the summary of the reasoning. What makes no sense

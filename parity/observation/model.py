@@ -1,4 +1,6 @@
-"""What was seen when a target played a scenario. JSON Lines in and out: one header line, one observation a line.
+"""Holds the model of an observation: what was seen when a target played a scenario.
+
+JSON Lines in and out: one header line, one observation a line.
 
 {"parity_observations": 1, "target": "binary", "tier": "mocked", "catalogue": "<sha256>", "versions": {...}}
 {"scenario": "chat.plain", "exchanges": [...], "upstream": [...], ...}
@@ -17,14 +19,17 @@ FORMAT: Literal[1] = 1
 
 
 class Frame(Frozen):
-    """One server-sent event as the client read it. `data` is the parsed JSON, or the text where it is none."""
+    """Holds one server-sent event as the client read it.
+
+    `data` is the parsed JSON, or the text where it is none.
+    """
 
     event: str = "message"
     data: Any = None
 
 
 class StreamMessage(Frozen):
-    """What the frames add up to, put together without the proxies' code."""
+    """Holds the message that the frames add up to, put together without the proxies' code."""
 
     texts: list[str] = Field(default_factory=list, description="content by choice index")
     finish_reasons: list[str | None] = Field(default_factory=list)
@@ -43,7 +48,10 @@ class Stream(Frozen):
 
 
 class Response(Frozen):
-    """What the client saw. Exactly one of `json_body`, `text`, `stream` is set, none for an empty body."""
+    """Holds the response that the client saw.
+
+    Exactly one of `json_body`, `text`, `stream` is set, none for an empty body.
+    """
 
     status: int
     headers: dict[str, str] = Field(description="lower-case names, sorted; transport headers left out")
@@ -53,7 +61,9 @@ class Response(Frozen):
 
 
 class Exchange(Frozen):
-    """One client request and what came of it: a response, or `failed` (transport error), or the client hung up."""
+    """Holds one client request and its outcome: a response, `failed` (transport error), or the client hung
+    up.
+    """
 
     method: str
     path: str
@@ -63,7 +73,10 @@ class Exchange(Frozen):
 
 
 class UpstreamCall(Frozen):
-    """What went out. Mocked tier: the call to the backend; live tier: the request that the provider received."""
+    """Holds one call upstream.
+
+    Mocked tier: the call to the backend; live tier: the request that the provider received.
+    """
 
     route: str
     model: str | None = None
@@ -77,7 +90,9 @@ class Observation(Frozen):
     tier: Tier
     exchanges: list[Exchange] = Field(default_factory=list)
     upstream: list[UpstreamCall] = Field(default_factory=list)
-    memory: list[UpstreamCall] = Field(default_factory=list, description="what a store of memories was asked")
+    memory: list[UpstreamCall] = Field(
+        default_factory=list, description="the requests that the memory store received"
+    )
     held_back: int = Field(
         0, description="provider frames that the client had not read when the next one was due"
     )
@@ -88,7 +103,7 @@ class Observation(Frozen):
 
 
 def clients_side(observation: Observation) -> Observation:
-    """What its client saw alone, as is known of any endpoint."""
+    """Return only what its client saw, which is known of any endpoint."""
     return Observation(
         scenario=observation.scenario,
         target=observation.target,
@@ -98,7 +113,7 @@ def clients_side(observation: Observation) -> Observation:
 
 
 class Header(Frozen):
-    """First line of an observation file."""
+    """Holds the first line of an observation file."""
 
     parity_observations: Literal[1] = FORMAT
     target: str

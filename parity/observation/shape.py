@@ -1,4 +1,5 @@
-"""What an answer is made of, without what it says: for endpoints with models behind them that never say it twice.
+"""Reduces answers to the kinds of their values, to compare endpoints whose models never answer the same
+twice.
 
     {"id": "chatcmpl-9", "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}}]}
     {"id": "<text>",     "choices": [{"index": "<number>", "message": {"role": "assistant", "content": "<text>"}}]}
@@ -18,7 +19,7 @@ _SAID_WORD_FOR_WORD = frozenset({"content-type", "www-authenticate", "cache-cont
 
 
 def shape(observation: Observation) -> Observation:
-    """A copy in which every value that a model or a clock decides is its kind.
+    """Return a copy in which every value that a model or a clock decides is replaced by its kind.
 
     Lists keep one of each shape, and so do the frames of a stream: how many there are is the model's business.
     """

@@ -1,1 +1,1 @@
-"""Stands in for the LLM provider and for the memory service, on real sockets."""
+"""Stands in for the LLM provider and for the memory store, on real sockets."""

@@ -1,4 +1,4 @@
-"""What a stub provider remembers, and the client that asks for it from any process.
+"""Holds the calls that a stub provider received, and the client that asks for them from any process.
 
 GET    /_control/{target}/{scenario}             → ProviderState
 DELETE /_control/{target}/{scenario}             forget its calls; its replies start over
@@ -27,7 +27,9 @@ POLL = 0.01
 
 
 class ProviderCall(BaseModel):
-    """One call that the provider received. Headers are complete, secrets included: redact what you write."""
+    """Holds one call that the provider received. Headers are complete, secrets included: redact before
+    writing.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,30 +41,32 @@ class ProviderCall(BaseModel):
     held_back: int = Field(0, description="1: nothing of the first half of the stream was read in time")
 
     def upstream(self) -> UpstreamCall:
-        """The same call for an observation; headers and body still to be filtered and redacted."""
+        """Return the same call for an observation; headers and body still to be filtered and redacted."""
         model = self.body.get("model") if isinstance(self.body, dict) else None
         named = model if isinstance(model, str) else None
         return UpstreamCall(route=self.route, model=named, headers=self.headers, body=self.body)
 
 
 class ProviderState(BaseModel):
-    """All that happened between one target and one scenario since it was last forgotten."""
+    """Holds all that happened between one target and one scenario since it was last forgotten."""
 
     model_config = ConfigDict(extra="forbid")
 
     calls: list[ProviderCall] = Field(default_factory=list)
-    memory: list[ProviderCall] = Field(default_factory=list, description="to the store of memories beside it")
+    memory: list[ProviderCall] = Field(
+        default_factory=list, description="the requests that the memory store received"
+    )
     held_back: int = Field(0, description="sum over the calls")
     faults: list[str] = Field(default_factory=list, description="what the stub could not play, in sentences")
 
 
 def base_url(url: str, target: str, scenario: str) -> str:
-    """Where `target` finds the provider of `scenario`; an OpenAI client's base adds `/v1`."""
+    """Return where `target` finds the provider of `scenario`; an OpenAI client's base adds `/v1`."""
     return f"{url}/{quote(target, safe='')}/{quote(scenario, safe='')}"
 
 
 class ProviderControl:
-    """Asks a running stub provider; an async context manager. Raises `httpx.HTTPError` for a failed ask."""
+    """Asks a running stub provider; an async context manager. Raises `httpx.HTTPError` for a failed request."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -93,11 +97,11 @@ class ProviderControl:
         await self._ask("POST", target, scenario, "/read", {"frames": frames})
 
     async def wait_called(self, target: str, scenario: str, deadline: float, calls: int = 1) -> bool:
-        """Whether the provider has got at least `calls` calls within `deadline` seconds."""
+        """Return whether the provider has received at least `calls` calls within `deadline` seconds."""
         return await self._wait(target, scenario, deadline, lambda s: len(s.calls) >= calls or None)
 
     async def wait_cancelled(self, target: str, scenario: str, deadline: float) -> bool:
-        """Whether a call was cancelled within `deadline` seconds; False at once when all are complete."""
+        """Return whether a call was cancelled within `deadline` seconds; False at once when all are complete."""
 
         def cancelled(state: ProviderState) -> bool | None:
             if any(call.cancelled for call in state.calls):

@@ -1,4 +1,4 @@
-"""The stub store of memories, Supermemory's wire: where it stands, and its double in the mocked tier.
+"""Stands in for the memory store (Supermemory): its address, and its double in the mocked tier.
 
 {provider}/{target}/{scenario}/memory/v4/profile      beside the scenario's provider, in both tiers
 """
@@ -17,15 +17,17 @@ from parity.observation.model import UpstreamCall
 from parity.support.json import read_json
 
 MEMORY_KEY = "sm_stub-memory-key-0123456789"
-"""The store's key: no secret, but it must never reach anyone else."""
+"""The memory store's key: no secret, but it must never reach anyone else."""
 FOLDER = "memory"
 
 _PATH = re.compile(rf"/[^/]+/[^/]+/{FOLDER}(?P<route>/.*)")
 
 
 def settings(scenario: Scenario, base: str) -> dict[str, Any]:
-    """The alias's `model_info.context_retrieval`, empty unless the scenario wants it; `base` is its provider's,
-    or where nobody listens."""
+    """Return the alias's `model_info.context_retrieval`, empty unless the scenario has memories.
+
+    `base` is the base URL of its provider, or an address where nobody listens.
+    """
     deployment = scenario.deployment
     if deployment.memory is None:
         return {}
@@ -33,20 +35,22 @@ def settings(scenario: Scenario, base: str) -> dict[str, Any]:
 
 
 def is_memory(request: httpx.Request) -> bool:
-    """Whether a request goes to the stub store, and not to LiteLLM or a provider."""
+    """Return whether a request is for the memory store, and not for LiteLLM or a provider."""
     return _PATH.fullmatch(request.url.raw_path.decode()) is not None
 
 
 def leaks(where: str, *values: Any) -> Iterator[str]:
-    """A sentence for each value, JSON or text, that holds the store's key."""
+    """Return a sentence for each value, JSON or text, that holds the memory store's key."""
     for value in values:
         if MEMORY_KEY in json.dumps(value, default=repr, ensure_ascii=False):
             yield f"the key of the memory store reached {where}"
 
 
 class ReplayedMemory(httpx.AsyncBaseTransport):
-    """The store in process: plays the replies in order, the last one repeats. What goes elsewhere goes on to
-    `elsewhere`."""
+    """Replays the memory store in process: replies in order, the last one repeats.
+
+    Requests to other hosts and paths are handed to `elsewhere`.
+    """
 
     def __init__(
         self,

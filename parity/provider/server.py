@@ -1,4 +1,4 @@
-"""The stub provider: plays the provider side of every scenario on loopback and remembers what it was sent.
+"""Plays the provider side of every scenario on loopback, and remembers the requests that it received.
 
     http://127.0.0.1:PORT/{target}/{scenario}/v1/chat/completions    a call; the scenario id percent-encoded
     http://127.0.0.1:PORT/{target}/{scenario}/memory/v4/profile      a lookup of memories, answered from `memory`
@@ -45,7 +45,7 @@ LOCKSTEP_DEADLINE = 5.0
 
 @dataclass(slots=True)
 class _Cell:
-    """What happened between one target and one scenario."""
+    """Holds what happened between one target and one scenario."""
 
     replies: list[ProviderReply]
     memories: list[ProviderReply]
@@ -57,7 +57,7 @@ class _Cell:
     frame_read: asyncio.Event = field(default_factory=asyncio.Event)
 
     def next_reply(self, call: ProviderCall, is_lookup: bool) -> ProviderReply:
-        """Notes a call and gives its reply; no lookup of memories may come where the scenario has none."""
+        """Note a call and return its reply; refuse a memory lookup where the scenario has no memories."""
         replies, calls = (self.memories, self.lookups) if is_lookup else (self.replies, self.calls)
         calls.append(call)
         for reply in replies:
@@ -76,7 +76,7 @@ class _Cell:
 
 
 class StubProvider:
-    """The server, an async context manager on the running loop. `lockstep_deadline` is in seconds.
+    """Serves scenarios, as an async context manager on the running loop. `lockstep_deadline` is in seconds.
 
     Raises `ValueError` when two scenarios have one id, `OSError` when loopback has no free port.
     """
@@ -96,7 +96,7 @@ class StubProvider:
 
     @property
     def url(self) -> str:
-        """`http://127.0.0.1:PORT`, without a closing slash; only while it serves."""
+        """Return `http://127.0.0.1:PORT`, without a closing slash; only while it serves."""
         if self._listener is None:
             raise RuntimeError("the stub provider is not running: enter it with `async with`")
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -288,7 +288,7 @@ def _refusal(status: int, message: str) -> ProviderReply:
 
 @dataclass(frozen=True, slots=True)
 class ServedProvider:
-    """A stub provider that runs elsewhere."""
+    """Holds the address of a stub provider that runs elsewhere."""
 
     url: str
 
@@ -334,7 +334,7 @@ def serve_in_thread(
 
 @contextlib.contextmanager
 def refused_url() -> Iterator[str]:
-    """A loopback address that refuses connections for as long as the context lasts: bound, not listening."""
+    """Yield a loopback address that refuses connections while the context lasts: bound, not listening."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"

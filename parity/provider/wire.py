@@ -1,4 +1,4 @@
-"""A provider's side of one HTTP/1.1 connection, byte by byte.
+"""Reads requests and writes replies on one HTTP/1.1 connection, byte by byte.
 
 read_request   bytes → Request, by h11
 send_reply     ProviderReply → bytes, by hand, because scenarios ask for what h11 refuses to send:
@@ -32,7 +32,7 @@ LOCKSTEP_FROM = 4  # data events; LiteLLM itself holds back a frame or two, so s
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as received: `target` is the raw path with its query, header names are lower-case."""
+    """Holds one request as received: `target` is the raw path with its query, header names are lower-case."""
 
     method: str
     target: str
@@ -40,7 +40,9 @@ class Request:
     body: bytes
 
     def parsed_body(self) -> Any:
-        """The JSON value; else the text (undecodable bytes escaped as `\\xNN`); None for an empty body."""
+        """Return the JSON value; else the text (undecodable bytes escaped as `\\xNN`); None for an empty
+        body.
+        """
         if not self.body:
             return None
         try:
@@ -50,7 +52,7 @@ class Request:
 
 
 async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Request | None:
-    """The next request with its whole body; None when the peer closed before sending one.
+    """Read the next request with its whole body; None when the peer closed before sending one.
 
     Raises `h11.RemoteProtocolError` for anything that is no HTTP/1.1 request, or half of one.
     """
@@ -121,14 +123,14 @@ async def send_reply(
 
 
 def plain_body(reply: ProviderReply) -> bytes:
-    """The whole body of a reply that is no stream, encoded as the reply says."""
+    """Return the whole body of a reply that is no stream, encoded as the reply says."""
     text = (reply.text or "") if reply.json_ is None else _compact(reply.json_)
     body = text.encode()
     return gzip.compress(body, mtime=0) if reply.encoding else body
 
 
 def event_bytes(event: SseEvent, newline: str = "\n") -> bytes:
-    """One event as it goes over the wire, with its blank line; `raw` untouched; empty for pauses and ends."""
+    """Return one event's bytes on the wire, with its blank line; `raw` untouched; empty for pauses and ends."""
     if event.raw is not None:
         return event.raw.encode()
     if event.comment is not None:

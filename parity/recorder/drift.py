@@ -1,4 +1,4 @@
-"""What changed between two recordings of one scenario, made-up ids and times aside."""
+"""Compares two recordings of one scenario, generated ids and times aside."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DATA = re.compile(r"data: ?(.*)")
 
 
 def compare(recorded: Recording | None, now: Recording) -> list[str]:
-    """One line a drift: scenario, path, recorded, now. Empty when the two agree exactly."""
+    """Return a line for each drift: scenario, path, recorded, now. Empty when the two agree exactly."""
     if recorded is None:
         return [f"{now.scenario}: new, {len(now.process)} call(s) to the process, {len(now.sdk)} to the SDK"]
     lines = []
@@ -27,7 +27,7 @@ def compare(recorded: Recording | None, now: Recording) -> list[str]:
 
 
 def _comparable(recording: Recording) -> Any:
-    """The calls and answers, with the JSON inside texts and frames opened up."""
+    """Return the calls and answers, with the JSON inside texts and frames parsed."""
     data = recording.model_dump(mode="json", include={"process", "sdk", "litellm"})
     for made in (*data["process"], *data["sdk"]):
         answer = made["answer"]

@@ -13,7 +13,7 @@ from proxies.support.terminal import say
 
 
 def record_missing(loaded: Catalogue, workers: str = "0") -> set[str]:
-    """Compile what nobody recorded into the cache; without LiteLLM that can't be done.
+    """Record into the cache what has no recording; without LiteLLM that can't be done.
 
     Returns the versions of LiteLLM that all the recordings are of, and tells when it isn't the one that is here.
     """

@@ -1,4 +1,4 @@
-"""What LiteLLM itself makes of a scenario, without our proxies: the evidence behind a ledger entry.
+"""Probes LiteLLM itself with a scenario, without our proxies: the evidence behind a ledger entry.
 
 The client's request goes straight to a real LiteLLM process and, as arguments, to LiteLLM's real
 function for its route, both in front of the stub provider. Needs litellm and its proxy.
@@ -24,7 +24,7 @@ from parity.targets.deployments import litellm_params
 
 @dataclass(frozen=True)
 class Probed:
-    """Both answers to one request, and what the provider was asked for each of them."""
+    """Holds both answers to one request, and the provider calls that each of them took."""
 
     process: ProcessAnswer | None
     sdk: SdkAnswer | None
@@ -33,7 +33,7 @@ class Probed:
 
 
 async def probe(scenario: Scenario) -> list[Probed]:
-    """One result for each chat completion or message that the client asks for; none for other requests."""
+    """Return a result for each chat completion or message that the client asks for; none for other requests."""
     with quick_retries():
         async with started([scenario]) as servers, Recorder(servers) as recorder:
             return [
@@ -63,7 +63,7 @@ async def _probe(recorder: Recorder, servers: Servers, scenario: Scenario, reque
     params = litellm_params(scenario, "sdk", servers.provider_url, servers.refused_url)
     litellm.use_chat_completions_url_for_anthropic_messages = True  # as in the config of the process
     call = TappedSdk(tap, scenario.alias, [params], route)
-    with contextlib.suppress(Exception):  # what it raised is what the tap is for
+    with contextlib.suppress(Exception):  # the tap has noted what was raised
         value = await call(**{**body, **params, "num_retries": 0, "max_retries": 0})
         if hasattr(value, "__aiter__"):
             async for _ in value:

@@ -1,4 +1,4 @@
-"""From a provider's bytes to what LiteLLM makes of them, in both dialects: recordings.
+"""Records what LiteLLM makes of a provider's bytes, in both dialects.
 
 Nothing is computed here that a real LiteLLM would otherwise do: every scenario is played through both
 proxies, in this process, against a real LiteLLM process and LiteLLM's real functions, with the stub
@@ -39,7 +39,7 @@ from parity.targets.target import CALL_DEADLINE, client_of, without_noise
 from proxies.support.redact import MASK, redact_headers
 
 VOLATILE = re.compile(r"^(date|vary|x-litellm-(call-id|model-id|version|.*-(ms|spend|cost)))$")
-"""Headers of the LiteLLM process that differ from run to run; recorded by name, with one fixed value."""
+"""The headers of the LiteLLM process that differ from run to run; recorded by name, with one fixed value."""
 FALLBACKS = re.compile(r"(Fallbacks are configured for: ).*?(?=\. Add a fallbacks entry)")
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 TIME_TAKEN = re.compile(r"(time taken=)\s*[\d.]+")
@@ -48,7 +48,7 @@ HOP = frozenset(["connection", "content-length", "keep-alive", "transfer-encodin
 
 
 class Tap:
-    """What went through one seam while a scenario was played."""
+    """Holds the calls and answers that passed one seam while a scenario was played."""
 
     def __init__(self) -> None:
         self.process: list[ProcessCall] = []
@@ -56,7 +56,9 @@ class Tap:
         self.failure: RecordingError | None = None
 
     def dump(self, value: Any) -> dict[str, Any]:
-        """`dump_value`; what it raises is kept, since the proxy that reads the value takes it for a failed call."""
+        """Call `dump_value` and keep what it raises: the proxy that reads the value takes that for a failed
+        call.
+        """
         try:
             return sdk_objects.dump_value(value)
         except RecordingError as error:
@@ -65,7 +67,7 @@ class Tap:
 
 
 class TappedProcess(httpx.AsyncBaseTransport):
-    """The way to the real LiteLLM process, written down."""
+    """Sends requests to the real LiteLLM process, and writes down each with its response."""
 
     def __init__(self, tap: Tap) -> None:
         self._tap = tap
@@ -76,7 +78,7 @@ class TappedProcess(httpx.AsyncBaseTransport):
         if is_memory(request):
             return await self._inner.handle_async_request(request)
         await request.aread()
-        # Recorded as text, so unpacked; LiteLLM packs nothing unless it is asked to.
+        # Ask for no compression, since bodies are recorded as text; LiteLLM compresses only when asked to.
         request.headers["accept-encoding"] = "identity"
         call = calls.from_http(request)
         place = len(self._tap.process)
@@ -122,13 +124,15 @@ class _TappedBytes(httpx.AsyncByteStream):
             raise
 
     async def aclose(self) -> None:
-        # Here and not where the pieces end: a reader may stop before, and nobody then ends the loop above.
+        # Not at the end of the loop above: a reader may stop early, and then the loop never ends.
         self._record(frames=_frames(self._seen), broken=self._broken)
         await self._inner.aclose()
 
 
 def _frames(seen: bytes) -> list[str]:
-    """One event each; a comment goes with the event after it, since no client sees it by itself."""
+    """Split a stream into its events; a comment goes with the event after it, since no client sees it by
+    itself.
+    """
     frames: list[str] = []
     for piece in re.findall(r".*?(?:\r?\n){2}|.+$", seen.decode(), re.DOTALL):
         if frames and frames[-1].startswith(":") and "\ndata:" not in frames[-1]:
@@ -139,11 +143,11 @@ def _frames(seen: bytes) -> list[str]:
 
 
 _inside: ContextVar[bool] = ContextVar("inside", default=False)
-"""Whether one of LiteLLM's functions is at work, which may call another that is tapped, too."""
+"""Whether one of LiteLLM's functions is running: it may call another one, which is tapped, too."""
 
 
 class TappedSdk:
-    """LiteLLM's real function for a route, written down when it is a proxy that calls it."""
+    """Calls LiteLLM's real function for a route, and writes the call down when a proxy made it."""
 
     def __init__(
         self, tap: Tap, alias: str, deployments: list[dict[str, Any]], route: str = "chat/completions"
@@ -183,7 +187,7 @@ class TappedSdk:
 
 
 class _TappedStream:
-    """A stream as LiteLLM returned it, each chunk noted; for the rest it is the stream itself."""
+    """Wraps a stream that LiteLLM returned and notes each chunk; all else is passed to the stream itself."""
 
     def __init__(self, inner: Any, headers: dict[str, dict[str, str]], record: Any, tap: Tap) -> None:
         self._inner = inner
@@ -248,7 +252,7 @@ class Recorder:
             await self._control.forget(arm, scenario.id)
 
     async def provider_calls(self, arm: Arm, scenario: Scenario) -> tuple[UpstreamCall, ...]:
-        """What the provider was asked on behalf of an arm since it was last told to forget."""
+        """Return the provider's calls on behalf of an arm since it was last told to forget."""
         state = await self._control.state(arm, scenario.id)
         return tuple(without_noise(call.upstream()) for call in state.calls)
 
@@ -299,7 +303,7 @@ class Recorder:
                 yield
 
     def _placeless(self, recording: Recording) -> Recording:
-        """Without the ports, folders and secrets of the machine it was made on."""
+        """Return the recording without the ports, folders and secrets of the machine it was made on."""
         text = recording.dumps().replace(json.dumps(sys.prefix)[1:-1], "…")
         for ours, shown in (
             (self._servers.provider_url, PROVIDER_URL),
@@ -307,7 +311,7 @@ class Recorder:
         ):
             text = text.replace(ours, shown)
             text = text.replace(ours.removeprefix("http://"), shown.removeprefix("http://"))
-            # LiteLLM masks the host in its sentences, and leaves the port.
+            # LiteLLM masks the host in its error messages, but not the port.
             text = re.sub(rf"\b{ours.rpartition(':')[2]}\b", "0", text)
         text = FALLBACKS.sub(r"\g<1>…", text)
         text = ADDRESS.sub("0x0", TIME_TAKEN.sub(r"\g<1>0.5", text))

@@ -1,4 +1,4 @@
-"""One form for what goes out, whichever way it goes: an HTTP request to LiteLLM, or a call of its functions.
+"""Describes every outgoing call in one form: an HTTP request to LiteLLM, or a call of its functions.
 
 Both are brought down to what the client's request and the proxy's rules decide (route, model, parameters,
 headers for the provider), so that they can be compared with each other and with a recording.
@@ -30,7 +30,7 @@ CARRIER_HEADERS = frozenset(
         "user-agent",
     ]
 )
-"""Headers of the hop from the binary proxy to LiteLLM; they say nothing about the call."""
+"""The headers of the hop from the binary proxy to LiteLLM; they say nothing about the call."""
 
 CARRIER_ARGUMENTS = frozenset(
     [
@@ -49,11 +49,13 @@ CARRIER_ARGUMENTS = frozenset(
         "cooldown_time",
     ]
 )
-"""Arguments of LiteLLM's functions that say how to get there, which the LiteLLM process decides for itself."""
+"""The arguments of LiteLLM's functions for transport, which the LiteLLM process decides for itself."""
 
 
 def from_http(request: httpx.Request) -> UpstreamCall:
-    """A request to the LiteLLM process, its body read. `extra_headers` in the body count as headers.
+    """Build a call from a request to the LiteLLM process, its body read.
+
+    `extra_headers` in the body count as headers.
 
     Secrets are masked, here and in `from_arguments`: a call is printed, compared and recorded.
     """
@@ -75,7 +77,7 @@ def from_http(request: httpx.Request) -> UpstreamCall:
 def from_arguments(
     route: str, alias: str, arguments: Mapping[str, Any], deployment: Mapping[str, Any]
 ) -> UpstreamCall:
-    """A call of LiteLLM's function for `route`; what the deployment's `litellm_params` say is left out."""
+    """Build a call from the arguments of LiteLLM's function for `route`, without those of the deployment."""
     # A copy: LiteLLM writes into the caller's `metadata` while it works.
     body = {
         k: deepcopy(v)
@@ -89,7 +91,9 @@ def from_arguments(
 def deployment_of(
     arguments: Mapping[str, Any], deployments: Sequence[Mapping[str, Any]]
 ) -> Mapping[str, Any]:
-    """The `litellm_params` that a call was made with: the first that name its model, else the first of all."""
+    """Return the `litellm_params` that a call was made with: the first that name its model, else the first of
+    all.
+    """
     return next((d for d in deployments if d["model"] == arguments.get("model")), deployments[0])
 
 
@@ -98,12 +102,12 @@ def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
 
 
 def canonical(call: UpstreamCall) -> str:
-    """Text that is equal for equal calls."""
+    """Return a text that is equal for equal calls."""
     return json.dumps(call.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, default=repr)
 
 
 def nearest(call: UpstreamCall, recorded: list[UpstreamCall]) -> str:
-    """One sentence on what `call` has that the most similar recorded call has not, and the other way round."""
+    """Return a sentence on how `call` differs from the most similar recorded call."""
     if not recorded:
         return (
             "the recording holds no call at all: this request should have been answered without the backend"

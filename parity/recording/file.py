@@ -1,4 +1,4 @@
-"""Recordings: what a real LiteLLM answered to the calls of a scenario, in both dialects.
+"""Reads and writes recordings: a real LiteLLM's answers to a scenario's calls, in both dialects.
 
 A recording holds each call next to its answer, so that a double can refuse a call that nobody recorded:
 
@@ -30,12 +30,14 @@ from parity.support.frozen import Frozen
 
 BUILT_IN = Path(__file__).parents[1] / "recordings"
 WITHOUT_CALLS = "without_calls.jsonl"
-"""The file in `BUILT_IN` that lists the recordings without a call: scenario, fingerprint and LiteLLM's version."""
+"""The file in `BUILT_IN` that lists the recordings without a call: scenario, fingerprint and LiteLLM's
+version.
+"""
 FORMAT: Literal[1] = 1
 
 
 class ProcessAnswer(Frozen):
-    """The HTTP response of the LiteLLM process. A body is whole (`text`) or in stream `frames`."""
+    """Holds the HTTP response of the LiteLLM process. A body is whole (`text`) or in stream `frames`."""
 
     status: int
     headers: dict[str, str] = Field(default_factory=dict)
@@ -45,7 +47,7 @@ class ProcessAnswer(Frozen):
 
 
 class SdkException(Frozen):
-    """An exception as data: enough to build a fresh, equal one."""
+    """Holds an exception as data: enough to build a fresh, equal one."""
 
     type: str = Field(description="module and class: litellm.exceptions.RateLimitError")
     args: list[Any]
@@ -53,7 +55,10 @@ class SdkException(Frozen):
 
 
 class SdkAnswer(Frozen):
-    """What LiteLLM's function returned (`value`), yielded (`chunks` or `frames`, then perhaps `raises`), or raised."""
+    """Holds the outcome of LiteLLM's function.
+
+    It returned (`value`), yielded (`chunks` or `frames`, then perhaps `raises`), or raised.
+    """
 
     value: dict[str, Any] | None = None
     chunks: list[dict[str, Any]] | None = None
@@ -90,20 +95,20 @@ class Recording(Frozen):
 
     @property
     def without_calls(self) -> bool:
-        """Whether neither side asked LiteLLM for anything."""
+        """Return whether neither side called LiteLLM."""
         return not self.process and not self.sdk
 
     def dumps(self) -> str:
-        """The file's text: readable in a review, stable under git."""
+        """Return the file's text: readable in a review, with small diffs in git."""
         return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
 
 
 class RecordingError(Exception):
-    """A recording is missing, damaged, or was made from another version of its scenario."""
+    """Reports that a recording is missing, damaged, or of another version of its scenario."""
 
 
 def cache_folder() -> Path:
-    """Where recordings of scenarios outside the package are kept; `PARITY_CACHE` overrides the place."""
+    """Return the folder of recordings of scenarios outside the package; `PARITY_CACHE` overrides the place."""
     return Path(
         os.environ.get("PARITY_CACHE") or user_cache_path("proxy-parity", appauthor=False) / "recordings"
     )
@@ -164,7 +169,7 @@ def _line(recording: Recording) -> str:
 
 
 def cache_path(scenario: Scenario) -> Path:
-    """By content, so that an edited scenario never meets an old recording."""
+    """Return the path in the cache, by content, so that an edited scenario never meets an old recording."""
     return _cached(fingerprint(scenario))
 
 
@@ -173,7 +178,7 @@ def _cached(fingerprint: str) -> Path:
 
 
 def find(scenario: Scenario) -> Recording | None:
-    """The recording of exactly this scenario: beside the catalogue, else in the cache, else None.
+    """Find the recording of exactly this scenario: beside the catalogue, else in the cache, else None.
 
     Raises `RecordingError` for a damaged file beside the catalogue. One in the cache, where older versions of this
     program have written too, counts as none and is made anew.
@@ -189,7 +194,7 @@ def find(scenario: Scenario) -> Recording | None:
 
 
 def missing(scenarios: Iterable[Scenario]) -> list[Scenario]:
-    """The scenarios that nobody recorded yet, or that changed since."""
+    """Return the scenarios that have no recording, or changed since it was made."""
     return [scenario for scenario in scenarios if find(scenario) is None]
 
 

@@ -1,4 +1,4 @@
-"""litellm, imported so that it neither asks the network for a price list nor prints advice on every error."""
+"""Imports litellm so that it neither asks the network for a price list nor prints advice on every error."""
 
 from __future__ import annotations
 

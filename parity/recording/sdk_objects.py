@@ -1,4 +1,5 @@
-"""LiteLLM's objects and exceptions as data, and back again; a round trip loses nothing that a caller can see.
+"""Turns LiteLLM's objects and exceptions into data and back; a round trip loses nothing that a caller can
+see.
 
 Needs litellm, and is imported only where it is there.
 """
@@ -26,11 +27,11 @@ BaseResponsesAPIStreamingIterator = resolve_name(
 _CLASS, _UNSET = "$class", "$unset"
 
 CAUSES_KEPT = 3
-"""How many exceptions behind an exception are kept; callers look one or two levels down."""
+"""The number of exceptions kept behind an exception; callers look one or two levels down."""
 
 
 def dump_value(value: Any) -> dict[str, Any]:
-    """One of LiteLLM's answers, chunks or events; a message is a plain dict.
+    """Turn one of LiteLLM's answers, chunks or events into data; a message is a plain dict.
 
     Chat completions and their chunks are what they dump as, all others name their class, and the classes of what
     is in them. Raises `RecordingError` when it can't be rebuilt from this.
@@ -51,7 +52,9 @@ def dump_value(value: Any) -> dict[str, Any]:
 
 
 def _encoded(value: Any) -> Any:
-    """JSON, each object with its class and its fields; LiteLLM fills in what its classes forbid, and drops fields."""
+    """Encode as JSON, each object with class and fields: LiteLLM adds fields that its classes forbid, and
+    drops some.
+    """
     if isinstance(value, BaseModel):
         declared = {name: value.__dict__[name] for name in type(value).model_fields if name in value.__dict__}
         fields = declared | (value.model_extra or {})
@@ -67,13 +70,13 @@ def _encoded(value: Any) -> Any:
 
 
 def load_value(data: Any) -> Any:
-    """What `dump_value` wrote; without the name of a class it stays a dict."""
+    """Load what `dump_value` wrote; without the name of a class it stays a dict."""
     if is_classed(data):
         fields = {key: load_value(item) for key, item in data.items() if key not in (_CLASS, _UNSET)}
         told = fields.keys() - data.get(_UNSET, ())
         construct = BaseModel.__dict__[
             "model_construct"
-        ].__func__  # openai's classes have another, which takes all as told
+        ].__func__  # openai's classes override it, and count every field as set
         value: Any = construct(resolve_name(data[_CLASS]), _fields_set=told, **fields)
         for dropped in value.__dict__.keys() - fields.keys():
             del value.__dict__[dropped]
@@ -84,12 +87,12 @@ def load_value(data: Any) -> Any:
 
 
 def is_classed(data: Any) -> bool:
-    """Whether this names the class to be loaded."""
+    """Return whether the value names the class to be loaded."""
     return isinstance(data, dict) and _CLASS in data
 
 
 def dump_headers(value: Any) -> dict[str, dict[str, str]]:
-    """The provider's headers on a response or a stream, in the two places where LiteLLM keeps them."""
+    """Return the provider's headers on a response or a stream, from the two places where LiteLLM keeps them."""
     hidden = getattr(value, "_hidden_params", None) or {}
     kept = {
         "response_headers": getattr(value, "_response_headers", None) or {},
@@ -102,7 +105,9 @@ def dump_headers(value: Any) -> dict[str, dict[str, str]]:
 
 
 def load_response(answer: SdkAnswer) -> Any:
-    """What the function returned: an object of the class that it names, without one a chat completion."""
+    """Load what the function returned: an object of the class that it names; without a name, a chat
+    completion.
+    """
     value = answer.value or {}
     response = load_value(value) if is_classed(value) else litellm.ModelResponse(**value)
     _attach_headers(response, answer)
@@ -118,7 +123,7 @@ def _attach_headers(target: Any, answer: SdkAnswer) -> None:
 
 
 class ReplayedStream(litellm.CustomStreamWrapper):  # type: ignore[misc]
-    """What `acompletion(stream=True)` returns, with recorded chunks instead of a provider behind it."""
+    """Replays what `acompletion(stream=True)` returns: recorded chunks, with no provider behind them."""
 
     def __init__(self, chunks: AsyncIterator[Any], answer: SdkAnswer) -> None:
         self.completion_stream = chunks
@@ -138,7 +143,7 @@ class ReplayedStream(litellm.CustomStreamWrapper):  # type: ignore[misc]
 
 
 class ReplayedBytes:
-    """What `acreate(stream=True)` returns: server-sent events as bytes."""
+    """Replays what `acreate(stream=True)` returns: server-sent events as bytes."""
 
     def __init__(self, frames: AsyncIterator[bytes], answer: SdkAnswer) -> None:
         self._frames = frames
@@ -157,7 +162,9 @@ class ReplayedBytes:
 
 
 class ReplayedEvents(BaseResponsesAPIStreamingIterator):  # type: ignore[misc, valid-type]
-    """What `aresponses(stream=True)` returns: events as objects. LiteLLM's own can't be closed either."""
+    """Replays what `aresponses(stream=True)` returns: events as objects. LiteLLM's own can't be closed
+    either.
+    """
 
     def __init__(self, events: AsyncIterator[Any], answer: SdkAnswer) -> None:
         self._events = events
@@ -175,7 +182,7 @@ def load_chunk(data: Mapping[str, Any]) -> Any:
 
 
 def dump_exception(error: BaseException, depth: int = CAUSES_KEPT) -> SdkException:
-    """What a caller can look at: class, arguments, plain attributes, headers, response, cause."""
+    """Turn what a caller can look at into data: class, arguments, plain attributes, headers, response, cause."""
     attributes = {k: _dump_attribute(v, depth) for k, v in sorted(vars(error).items())}
     if error.__cause__ is not None and depth:
         attributes["__cause__"] = _dump_attribute(error.__cause__, depth)
@@ -210,7 +217,7 @@ def _dump_attribute(value: Any, depth: int) -> Any:
 
 
 def load_exception(data: SdkException) -> BaseException:
-    """A fresh instance at each call: exceptions carry tracebacks and must not be shared."""
+    """Build a fresh instance at each call: exceptions carry tracebacks and must not be shared."""
     module, _, name = data.type.rpartition(".")
     cls = getattr(importlib.import_module(module), name)
     error: BaseException = cls.__new__(cls, *data.args)

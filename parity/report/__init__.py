@@ -1,4 +1,4 @@
-"""A verdict, written down: one module a format, each with `render(report) -> str`."""
+"""Renders the report on a verdict: one module a format, each with `render(report) -> str`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILES = {
     "report.html": html.render,
     "junit.xml": junit.render,
 }
-"""File name to renderer; what `write` writes."""
+"""The renderer of each file that `write` writes."""
 
 
 def write(report: Report, folder: Path) -> list[Path]:

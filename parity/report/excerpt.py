@@ -1,4 +1,4 @@
-"""Values next to each other, short enough to be read: what they have in common is cut down, what differs is marked."""
+"""Shortens values shown next to each other: cuts down what they have in common, marks what differs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ LEAST_ALIKE = 6  # characters in common that make it worth marking the rest
 
 
 class Run(NamedTuple):
-    """A piece of a value. `kind`: `same` and `diff` are its own text, `note` is ours about it."""
+    """Holds a piece of a value. `kind`: `same` and `diff` are its own text, `note` is a remark of the report."""
 
     kind: str
     text: str
 
 
 def excerpts(values: Sequence[Any]) -> list[list[Run]]:
-    """Each value as runs. When there are two and they have much in common, only the rest is `diff`."""
+    """Cut each value into runs.
+
+    When there are two and they have much in common, only the rest is `diff`.
+    """
     texts = [pretty(value) for value in values]
     if len(texts) == 2:
         head, tail = _alike(*texts)
@@ -37,7 +40,7 @@ def excerpts(values: Sequence[Any]) -> list[list[Run]]:
 
 
 def pretty(value: Any) -> str:
-    """JSON, objects and lists on several lines; ABSENT as its bare marker."""
+    """Format as JSON, objects and lists on several lines; ABSENT as its bare marker."""
     if value is ABSENT:
         return str(ABSENT.value)
     indent = 2 if isinstance(value, dict | list) else None
@@ -45,7 +48,7 @@ def pretty(value: Any) -> str:
 
 
 def _alike(one: str, other: str) -> tuple[int, int]:
-    """How many characters both begin with, and how many of the rest both end with."""
+    """Count the characters that both begin with, and those of the rest that both end with."""
     head = sum(takewhile(bool, map(eq, one, other)))
     return head, sum(takewhile(bool, map(eq, reversed(one[head:]), reversed(other[head:]))))
 

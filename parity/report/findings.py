@@ -1,4 +1,4 @@
-"""The places of a whole run put together by their cause: one finding for what one ledger entry says in many places."""
+"""Groups the places of a run by cause: one finding for all places that one ledger entry explains."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from parity.report.places import Place
 
 @dataclass(frozen=True)
 class Known:
-    """What the ledger explains with one reason: its places, and how to see each without the proxies.
+    """Holds what the ledger explains with one reason: its places, and how to reproduce each without the
+    proxies.
 
     `winner` is that of its places (see `Place.winner`): a reason that favours one target here and another there is two
     findings.
@@ -28,14 +29,14 @@ class Known:
 
     @property
     def key(self) -> str:
-        """A name that stays as long as the reason's words do."""
+        """Return a name that stays the same as long as the wording of the reason does."""
         words = "\n".join((self.kind, self.clause, self.why, self.winner))
         return f"ledger-{hashlib.sha256(words.encode('utf-8', 'backslashreplace')).hexdigest()[:10]}"
 
 
 @dataclass(frozen=True)
 class Open:
-    """What nothing explains: the same kind of trouble, at the same path, by the same targets, in these places."""
+    """Holds places that nothing explains: one kind of trouble, at one path, by the same targets."""
 
     state: str
     kind: str
@@ -45,7 +46,7 @@ class Open:
 
 
 def known(places: Iterable[Place]) -> list[Known]:
-    """One a reason and winner, the one with the most scenarios first.
+    """Group explained places by reason and winner, the group with the most scenarios first.
 
     A place where nothing expected decides goes with the others of its reason, as long as they agree on who is right.
     """
@@ -73,7 +74,10 @@ def known(places: Iterable[Place]) -> list[Known]:
 
 
 def unknown(places: Iterable[Place]) -> list[Open]:
-    """One a kind, path and wrong side; differences before broken clauses, the most frequent first."""
+    """Group unexplained places by kind, path and wrong side.
+
+    Differences come before broken clauses, the most frequent first.
+    """
     groups: dict[tuple[str, str, str, tuple[str, ...]], list[Place]] = {}
     for place in places:
         if place.unlisted:

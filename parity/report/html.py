@@ -1,4 +1,5 @@
-"""The report as one HTML page that needs nothing else: no network, no other file, no script to be read.
+"""Renders the report as one HTML page that needs nothing else: no network, no other file, no script to be
+read.
 
 The page is `page/page.html.jinja` with its style and script put in. Every text from outside is escaped by the template
 engine, and the page's own policy lets a browser run and load nothing but that style and that script.
@@ -50,7 +51,7 @@ _UNSAFE_IN_ANCHOR = re.compile(r"[^\w.\[\]-]", re.ASCII)
 
 @dataclass(frozen=True)
 class Side:
-    """What one target shows, or what the contract wants. `word` says which: keeps, breaks, wants, shows."""
+    """Holds what one target shows, or the contract wants. `word` says which: keeps, breaks, wants, shows."""
 
     name: str
     word: str
@@ -59,7 +60,9 @@ class Side:
 
 @dataclass(frozen=True)
 class Detail:
-    """One place, side by side, with the ledger's reasons; `size` is about what it takes on the page, in bytes."""
+    """Holds one place, side by side, with the ledger's reasons; `size` is its estimated size on the page, in
+    bytes.
+    """
 
     place: Place
     sides: list[Side]
@@ -75,7 +78,7 @@ class Detail:
 
 @dataclass(frozen=True)
 class Shown:
-    """A finding with the scenarios that it is about, and its first place in full; None when the page is too full."""
+    """Holds a finding, its scenarios, and its first place in full; None when the page is too full."""
 
     finding: Known | Open
     scenarios: list[str]
@@ -84,7 +87,10 @@ class Shown:
 
 @dataclass(frozen=True)
 class Row:
-    """A scenario in the list; `details` only where it isn't identical and kept, `left_out` those that are too many."""
+    """Holds a scenario of the list.
+
+    `details` only where it isn't identical and kept, `left_out` those that are too many.
+    """
 
     scenario: ScenarioVerdict
     anchor: str
@@ -113,7 +119,7 @@ class Theme:
 
 
 def render(report: Report) -> str:
-    """The whole page; equal reports make equal bytes."""
+    """Render the whole page; equal reports make equal bytes."""
     verdict = report.verdict
     environment = _environment()
     style, script = (environment.get_template(name).render() for name in ("page.css", "page.js"))
@@ -162,7 +168,9 @@ def _final(value: Any) -> Any:
 
 
 def _policy(style: str, script: str) -> str:
-    """Nothing is loaded, and nothing runs but these two: a value that got past the escaping would still be dead."""
+    """Build the page's Content-Security-Policy: nothing is loaded, and only its own script and style are
+    used.
+    """
     allowed = {
         name: "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
         for name, text in (("style-src", style), ("script-src", script))
@@ -174,7 +182,10 @@ def _policy(style: str, script: str) -> str:
 
 
 def _anchors(verdict: Verdict) -> dict[str, str]:
-    """By scenario: its id, as far as a fragment may hold it. No two are alike, nor like one of the page's own."""
+    """Return each scenario's anchor: its id, as far as a fragment may hold it.
+
+    No two are alike, nor like one of the page's own.
+    """
     taken: set[str] = set()
     anchors: dict[str, str] = {}
     for scenario in verdict.scenarios:
@@ -257,7 +268,7 @@ def _theme(name: str, rows: list[Row], verdict: Verdict) -> Theme:
 
 
 def _states(rows: Iterable[Row]) -> dict[str, int]:
-    """How many scenarios have each state, in the order of a reader's interest."""
+    """Count the scenarios in each state, in the order of a reader's interest."""
     counted = Counter(state for row in rows for state in row.states)
     order = (
         "unexplained",
@@ -274,7 +285,7 @@ def _states(rows: Iterable[Row]) -> dict[str, int]:
 
 
 def _by_winner(shown: Iterable[Shown], verdict: Verdict) -> dict[str, list[Shown]]:
-    """Single targets in their order, then any other set of them, then neither and either."""
+    """Order the winners: single targets in their order, then any other set of them, then neither and either."""
     groups: dict[str, list[Shown]] = {}
     for one in shown:
         if isinstance(one.finding, Known):

@@ -1,4 +1,4 @@
-"""The report as JSON, byte-identical for equal runs; `schema.report_schema` describes it."""
+"""Renders the report as JSON, byte-identical for equal runs; `schema.report_schema` describes it."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from parity.report.schema import Report
 
 
 def render(report: Report) -> str:
-    """Keys sorted, indented by two, one newline at the end."""
+    """Render with keys sorted, indented by two, one newline at the end."""
     return json.dumps(report.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"

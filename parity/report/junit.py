@@ -1,4 +1,4 @@
-"""The report as JUnit XML, for the test view of a CI server: a suite a theme, a test case a scenario.
+"""Renders the report as JUnit XML, for a CI server: a suite a theme, a test case a scenario.
 
     unexplained difference, broken contract   failure, with both sides as text
     cell that was planned and not reported    error
@@ -34,7 +34,10 @@ class Case(NamedTuple):
 
 
 def render(report: Report) -> str:
-    """The XML, indented; equal reports make equal bytes. Its shape is Jenkins' schema, which GitLab reads, too."""
+    """Render the XML, indented; equal reports make equal bytes.
+
+    Its shape is Jenkins' schema, which GitLab reads, too.
+    """
     verdict = report.verdict
     suites = {
         theme: [_case(scenario, verdict) for scenario in scenarios]
@@ -101,12 +104,12 @@ def _case(scenario: ScenarioVerdict, verdict: Verdict) -> Case:
     if len(wrong) > MOST_PLACES:
         said.append(f"… and {len(wrong) - MOST_PLACES} more, in report.json")
     result = (_message(missing, wrong), "\n\n".join([scenario.title, *said]))
-    # One of the two, because servers show only one; that nothing was seen weighs more than what was.
+    # Either an error or a failure, because servers show only one; a missing cell outweighs a difference.
     return case._replace(error=result) if missing else case._replace(failure=result)
 
 
 def _message(missing: list[str], wrong: list[Place]) -> str:
-    """What failed, in one line: the first path, how many more, and who breaks the contract."""
+    """Say in one line what failed: the first path, how many more, and who breaks the contract."""
     said = [f"not reported: {', '.join(missing)}"] if missing else []
     if wrong:
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
@@ -157,7 +160,7 @@ def _stale(verdict: Verdict) -> Iterable[Case]:
 
 
 def _unaccounted(verdict: Verdict) -> Iterable[Case]:
-    """Why the run isn't whole; cells that are missing are errors of their scenarios already."""
+    """List why the run is incomplete; cells that are missing are errors of their scenarios already."""
     classname = f"parity.{verdict.tier}.run"
     if not verdict.planned:
         yield Case("planned", classname, error=("nothing was planned", "nothing was planned"))

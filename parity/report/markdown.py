@@ -1,4 +1,4 @@
-"""The report as Markdown, for a pull request: verdict, table, and each difference with both of its values."""
+"""Renders the report as Markdown, for a pull request: verdict, table, and each difference with both values."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _unexplained(verdict: Verdict) -> list[str]:
 
 
 def _explained(verdict: Verdict) -> list[str]:
-    """Folded away: what the ledger allows, with its reason."""
+    """List what the ledger allows, with its reasons, in a folded section."""
     items: list[str] = []
     for scenario in verdict.scenarios:
         said = [f"{_difference(d)}\n{_entry(d.explained_by)}" for d in scenario.differences if d.explained_by]
@@ -141,12 +141,12 @@ def _list(title: str, sentences: list[str]) -> list[str]:
 
 
 def _text(text: str) -> str:
-    """Prose in one line, with nothing in it that Markdown, HTML or a mention would act upon."""
+    """Escape prose into one line, with nothing in it that Markdown, HTML or a mention would act upon."""
     return _ACTIVE.sub(r"\\\1", printable(" ".join(text.split())))
 
 
 def _code(text: str) -> str:
-    """A code span that holds anything: its fence is longer than any run of backticks inside."""
+    """Write a code span that holds anything: its fence is longer than any run of backticks inside."""
     text = printable(" ".join(text.splitlines()))
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * (longest + 1)

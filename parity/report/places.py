@@ -1,4 +1,4 @@
-"""Where a scenario isn't as it should be, path by path: what each target shows there, and who is right.
+"""Joins differences and violations path by path: what each target shows there, and who is right.
 
 The verdict keeps differences (target against target) and violations (target against contract) apart. A reader wants
 them together: at one path, the value of each target, the one that the contract wants, and the ledger's word on it.
@@ -17,7 +17,7 @@ State = Literal["unexplained", "broken", "explained", "excused"]
 
 @dataclass(frozen=True)
 class Place:
-    """One path of one scenario.
+    """Holds one path of one scenario.
 
     `kind` is the difference's, or `contract` where the targets agree or weren't compared. `values` has the targets
     whose value is known; `expected` is None where no expectation stands at this very path, else a tuple of one.
@@ -43,7 +43,7 @@ class Place:
 
     @property
     def winner(self) -> str:
-        """Who keeps the contract here: targets by name, `neither`, or `either` where nothing expected decides."""
+        """Name who keeps the contract here: targets, `neither`, or `either` where nothing expected decides."""
         if not self.wrong:
             return "either"
         return ", ".join(self.right) or "neither"
@@ -67,14 +67,18 @@ class _Draft:
             self.entries.append(entry)
 
     def takes(self, target: str, expected: Any, actual: Any) -> bool:
-        """Whether a violation is about the same thing: paths count calls, too, where a difference has the call."""
+        """Return whether a violation at this path is about the same values; two violations can share one
+        path.
+        """
         return same(self.values.get(target, actual), actual) and (
             self.expected is None or same(self.expected[0], expected)
         )
 
 
 def places(scenario: ScenarioVerdict) -> list[Place]:
-    """Every path that differs or breaks the contract: differences in their order, then what only the contract says."""
+    """Return every path that differs or breaks the contract: differences in their order, then other
+    violations.
+    """
     drafts: list[_Draft] = []
     for difference in scenario.differences:
         draft = next((d for d in drafts if d.path == difference.path), None)

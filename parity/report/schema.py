@@ -1,4 +1,4 @@
-"""The report's data: a verdict, and what it is a verdict on. Every format is a function of it."""
+"""Holds the report's data: a verdict, and what it is a verdict on. Every format is a function of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMAT: Literal[1] = 1
 
 
 class RuleUse(Frozen):
-    """A normaliser rule, and how many values it masked in this run."""
+    """Holds a normaliser rule, and how many values it masked in this run."""
 
     name: str
     description: str
@@ -27,7 +27,7 @@ class RuleUse(Frozen):
 
 
 class Report(Frozen):
-    """What is published of one run. No time, no machine: two equal runs make equal reports."""
+    """Holds what is published of one run. No time, no machine: two equal runs make equal reports."""
 
     parity_report: Literal[1] = FORMAT
     catalogue: str = Field(description="sha256 over the scenarios that were planned")
@@ -37,7 +37,7 @@ class Report(Frozen):
 
 
 def build(verdict: Verdict, *, catalogue: str, versions: Mapping[str, Mapping[str, str]]) -> Report:
-    """The report on `verdict`, with every secret masked: nothing further on has to think of it."""
+    """Build the report on `verdict`, every secret masked, so that the formats need not mask anything."""
     return Report(
         catalogue=catalogue,
         versions={target: dict(sorted(found.items())) for target, found in sorted(versions.items())},
@@ -50,7 +50,7 @@ def build(verdict: Verdict, *, catalogue: str, versions: Mapping[str, Mapping[st
 
 
 def report_schema() -> dict[str, Any]:
-    """The JSON schema of the JSON report."""
+    """Return the JSON schema of the JSON report."""
     schema = Report.model_json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Parity report"}
 
@@ -112,7 +112,7 @@ def _entry(entry: Divergence | Shortfall) -> Divergence | Shortfall:
 
 
 def _values(path: str, *values: Any) -> Sequence[Any]:
-    """The values at `path`, masked by the name that they stand under as well as by their look."""
+    """Return the values at `path`, secrets masked by the name of their key as well as by their look."""
     names = [part for part in from_path(path) if isinstance(part, str)]
     return [value if value is ABSENT else _under(names, value) for value in values]
 

@@ -1,4 +1,4 @@
-"""One scenario: what it says, then both observations, then what differs.
+"""Shows one scenario: its text, then both observations, then what differs.
 
 On a terminal both stand next to each other. Elsewhere they stand one after the other, and nothing is wrapped
 or cut, so that a program can read each JSON.
@@ -27,7 +27,7 @@ from proxies.support.terminal import SafeConsole
 def show(
     scenario: Scenario, observations: Sequence[Observation], verdict: Verdict, file: TextIO | None = None
 ) -> None:
-    """Print it all; colours only where the terminal has them."""
+    """Print all three parts; colours only where the terminal has them."""
     # Not `console.is_terminal`, which is also true of a pipe when the environment forces colours.
     on_terminal = (file or sys.stdout).isatty()
     console = SafeConsole(file=file, highlight=False, soft_wrap=not on_terminal)

@@ -1,4 +1,4 @@
-"""The report for a terminal: a table by theme, every unexplained difference, the verdict line last."""
+"""Renders the report for a terminal: a table by theme, every unexplained difference, the verdict line last."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STYLES = {0: "bold green", 1: "bold red", 2: "bold yellow"}
 
 
 def render(report: Report, *, width: int = 100, colour: bool = False) -> str:
-    """The text, `width` columns wide; with `colour` it holds ANSI sequences."""
+    """Render the text, `width` columns wide; with `colour` it holds ANSI sequences."""
     console = SafeConsole(
         file=StringIO(),
         width=width,
@@ -77,7 +77,7 @@ def _table(verdict: Verdict) -> Table:
 
 
 def _list(verdict: Verdict) -> Text:
-    """The same numbers without columns; those that are nothing are left out."""
+    """List the same numbers without columns, zeros left out."""
     lines = []
     for theme, scenarios in by_theme(verdict).items():
         counts = zip(_columns(verdict), _counts(verdict, scenarios), strict=True)
@@ -100,7 +100,7 @@ def _counts(verdict: Verdict, scenarios: list[ScenarioVerdict]) -> list[Text]:
 
 
 def _kept(scenarios: list[ScenarioVerdict], target: str) -> Text:
-    """How many of the judged cells keep the contract, as `7/8`."""
+    """Count the judged cells that keep the contract, as `7/8`."""
     words = [cell_word(s, target) for s in scenarios if target in s.cells]
     words = [word for word in words if word != "unjudged"]
     if not words:

@@ -1,4 +1,4 @@
-"""The words that all written reports share: what is listed, in which order, and how a value is shown."""
+"""Holds the wording that all written reports share: what is listed, in which order, how a value is shown."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ LONGEST_VALUE = 600  # characters of one value that are shown
 
 
 def shown(value: Any, limit: int = LONGEST_VALUE) -> str:
-    """`value` as JSON in one line, ABSENT as its bare marker; cut at `limit` characters, saying so."""
+    """Show `value` as JSON in one line, ABSENT as its bare marker; cut at `limit` characters, saying so."""
     text = ABSENT.value if value is ABSENT else json.dumps(value, ensure_ascii=False, sort_keys=True)
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
 def unaccounted(verdict: Verdict) -> list[str]:
-    """Why the run isn't whole, a sentence each."""
+    """Return why the run is incomplete, a sentence each."""
     return [
         *([] if verdict.planned else ["nothing was planned"]),
         *(f"{cell}: planned, but not reported" for cell in verdict.missing),
@@ -29,12 +29,12 @@ def unaccounted(verdict: Verdict) -> list[str]:
 
 
 def stale(verdict: Verdict) -> list[str]:
-    """The ledger entries that no longer occur, a sentence each."""
+    """Return a sentence for each ledger entry that no longer occurs."""
     return [f"{e.kind} of {e.scenario} at {e.path} no longer occurs: {e.why}" for e in verdict.stale]
 
 
 def cell_word(scenario: ScenarioVerdict, target: str) -> str:
-    """How a target fares against the contract; `–` where the cell wasn't planned."""
+    """Say how a target fares against the contract; `–` where the cell wasn't planned."""
     cell = scenario.cells.get(target)
     return cell.contract if cell else "–"
 
@@ -44,7 +44,7 @@ def parity_word(scenario: ScenarioVerdict) -> str:
 
 
 def by_theme(verdict: Verdict) -> dict[str, list[ScenarioVerdict]]:
-    """The scenarios by the first word of their id, both in order."""
+    """Group the scenarios by the first word of their id, both in order."""
     themes: dict[str, list[ScenarioVerdict]] = {}
     for scenario in verdict.scenarios:
         themes.setdefault(scenario.theme, []).append(scenario)

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Writes files whole or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write_text_atomic(path: Path, text: str) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises the `OSError` that writing into `folder` would end in, as far as that can be known before."""
+    """Raise the `OSError` that writing into `folder` would end in, as far as that can be known before."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not there.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))

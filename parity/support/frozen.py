@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Frozen(BaseModel):
-    """Can't be changed once made, and refuses keys that it doesn't know."""
+    """Forbids changes once made, and unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

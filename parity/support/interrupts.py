@@ -1,4 +1,4 @@
-"""Ctrl-C, kept waiting where others would take it for a fault of their own."""
+"""Delays Ctrl-C while code runs that would take it for a failure of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """A Ctrl-C (SIGINT) during the body raises KeyboardInterrupt after it, not somewhere inside.
+    """Delay a Ctrl-C (SIGINT) during the body, so that KeyboardInterrupt is raised after it, not inside.
 
     Does nothing outside of the main thread, which alone gets signals, and nothing where SIGINT is ignored or
     handled by no Python code: a Ctrl-C raises nothing there either.

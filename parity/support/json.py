@@ -7,7 +7,8 @@ from typing import Any
 from proxies.support.jsontext import parsed
 
 MAX_DEPTH = 200
-"""Lists and objects in one another; what compares, masks and writes them is safe below a few hundred."""
+"""The deepest nesting of lists and objects; comparing, masking and writing them is safe below a few hundred.
+"""
 
 
 def read_json(text: str | bytes) -> Any:

@@ -1,4 +1,4 @@
-"""Progress of long work: on standard error, only where somebody watches."""
+"""Shows the progress of long work: on standard error, only on a terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from proxies.support.terminal import SafeConsole
 
 @contextlib.contextmanager
 def progress(label: str, total: int) -> Iterator[Callable[[str], None]]:
-    """Yields a function to call with the name of each thing done. Silent when stderr is no terminal."""
+    """Yield a function to call with the name of each thing done. Silent when stderr is no terminal."""
     console = SafeConsole(stderr=True)
     if not console.is_terminal:  # rich's own `disable` still ends with an empty line
         yield lambda name: None

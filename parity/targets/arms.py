@@ -18,7 +18,7 @@ from parity.targets.deployments import LITELLM_URL, MOCKED_KEY
 from proxies.dialects.kinds import KINDS
 
 SDK_FUNCTIONS = {kind.route: f"litellm.{kind.function}" for kind in KINDS.values()}
-"""Where LiteLLM's function for each route is looked up, and so doubled, tapped and probed.
+"""The place where LiteLLM's function for each route is looked up, and so doubled, tapped and probed.
 
 Read from the proxies' own table, so that a new row there is played without a word here.
 """
@@ -37,7 +37,7 @@ START_DEADLINE = 180.0
 def create_app(
     arm: Arm, config: dict[str, Any], *, litellm_url: str = LITELLM_URL, litellm_key: str = MOCKED_KEY
 ) -> ASGIApp:
-    """The arm's app on a config document; the binary one forwards to `litellm_url`."""
+    """Create the arm's app on a config document; the binary one forwards to `litellm_url`."""
     parsed = ProxyConfig.model_validate(config)
     if arm == "binary":
         from proxies import binary
@@ -49,17 +49,19 @@ def create_app(
 
 
 def routing_info(headers: Mapping[str, str], user_id_mappings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the proxies answer at `/memory-routing/info` to these headers, with that section of the configuration."""
+    """Return the proxies' answer at `/memory-routing/info` to these headers, with that section of the
+    configuration.
+    """
     return route(headers, UserIdMappings.model_validate(user_id_mappings)).as_info()
 
 
 def models_list(names: Iterable[str]) -> dict[str, Any]:
-    """What the proxies answer at `/v1/models` when these are configured."""
+    """Return the proxies' answer at `/v1/models` when these are configured."""
     return listed(names)
 
 
 def session_managers() -> dict[str, type]:
-    """The classes whose `get_session` is a seam: of the arms, and `memory` for stores."""
+    """Return the classes whose `get_session` is a seam: of the arms, and `memory` for memory stores."""
     return {
         "binary": sessions.ProxySessionManager,
         "sdk": sessions.LiteLLMSessionManager,
@@ -68,7 +70,7 @@ def session_managers() -> dict[str, type]:
 
 
 def litellm_process(config: dict[str, Any]) -> LiteLLMProcess:
-    """A real LiteLLM process on a config document, prepared as the binary proxy prepares it."""
+    """Run a real LiteLLM process on a config document, prepared as the binary proxy prepares it."""
     from proxies.binary.process import LiteLLMProcess
 
     return LiteLLMProcess(ProxyConfig.model_validate(config), deadline=START_DEADLINE)

@@ -15,15 +15,18 @@ import httpx
 from starlette.types import ASGIApp, Message, Scope
 
 DISCONNECT_DEADLINE = 5.0
-"""Seconds that an app has to come to an end after `http.disconnect`, before its task is cancelled."""
+"""The seconds that an app has to come to an end after `http.disconnect`, before its task is cancelled."""
 
 
 class AppFailure(httpx.TransportError):
-    """The app raised, or its answer isn't whole or well-formed: what a server turns into a broken connection."""
+    """Reports that the app raised, or that its answer isn't whole or well-formed.
+
+    A server would break the connection.
+    """
 
 
 class _Exchange(httpx.AsyncByteStream):
-    """One request to the app and the messages it sends."""
+    """Carries one request to the app and the messages it sends."""
 
     def __init__(
         self, app: ASGIApp, scope: Scope, body: bytes, has_read: Callable[[], None], stays: Callable[[], None]
@@ -68,7 +71,7 @@ class _Exchange(httpx.AsyncByteStream):
         return message
 
     async def start(self) -> Message:
-        """The `http.response.start` message."""
+        """Return the `http.response.start` message."""
         message = await self._next("http.response.start")
         if not self._bodyless and message["status"] not in (204, 304):
             lengths = [int(v) for k, v in message.get("headers", ()) if k.lower() == b"content-length"]
@@ -83,7 +86,7 @@ class _Exchange(httpx.AsyncByteStream):
             ended = not message.get("more_body", False)
             body = b"" if self._bodyless else message.get("body", b"")
             self._received += len(body)
-            # The duty of a server, since the client of a socket would see the same as a broken connection.
+            # A server would break the connection here, so the client gets a transport error.
             if self._declared is not None and (
                 self._received > self._declared or (ended and self._received < self._declared)
             ):
@@ -94,7 +97,9 @@ class _Exchange(httpx.AsyncByteStream):
                 yield body
 
     async def aclose(self) -> None:
-        """Called by httpx after the last byte too; like a server, it waits for the app to finish its own work."""
+        """Close as httpx does, after the last byte too; like a server, wait for the app to finish its own
+        work.
+        """
         self._disconnected.set()
         try:
             await asyncio.wait([self._task], timeout=DISCONNECT_DEADLINE)
@@ -109,7 +114,7 @@ class _Exchange(httpx.AsyncByteStream):
 
 
 class StreamingASGITransport(httpx.AsyncBaseTransport):
-    """An httpx transport to an app in this process, whose lifespan is the caller's business.
+    """Sends httpx requests to an app in this process, whose lifespan is the caller's business.
 
     `has_read` is called for every piece of a body, when the client takes it; `stays` when the app does not
     end by itself after its client has gone, before it is cancelled.

@@ -1,4 +1,4 @@
-"""The client's side of a scenario, the same for every target and tier: requests out, exchanges back.
+"""Plays the client's side of a scenario, the same for every target and tier: requests out, exchanges back.
 
 The httpx client that is handed in decides where they go: to an app in this process or over a socket.
 """
@@ -23,10 +23,10 @@ from parity.support.json import read_json
 TRANSPORT_HEADERS = frozenset(
     {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
 )
-"""Response headers that a server adds to any answer; they say nothing about who answered."""
+"""The response headers that a server adds to any answer; they say nothing about who answered."""
 
 LAST_EVENTS = frozenset({"message_stop", "response.completed", "response.incomplete"})
-"""Where streams of named events end well."""
+"""The named events with which a stream ends properly; other streams end with `[DONE]`."""
 
 OnFrame = Callable[[int], Awaitable[None]]
 UntilCalled = Callable[[], Awaitable[object]]
@@ -34,7 +34,7 @@ UntilCalled = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The keys behind the words of `ClientRequest.auth`."""
+    """Holds the keys that the words of `ClientRequest.auth` stand for."""
 
     key: str = field(repr=False)
     wrong: str = field(default="sk-not-the-key-of-this-proxy", repr=False)
@@ -100,7 +100,7 @@ async def _exchange(
 
 
 def build_request(client: httpx.AsyncClient, asked: ClientRequest, keys: Credentials) -> httpx.Request:
-    """The request as it will be sent. The scenario's own headers win over all others.
+    """Build the request as it will be sent. The scenario's own headers win over all others.
 
     Raises `ValueError` when the body is longer than the `body_bytes` that it is to be padded to.
     """
@@ -163,7 +163,7 @@ async def _unless_called(
 async def _read(
     response: httpx.Response, hang_up_after: int | None, on_frame: OnFrame | None
 ) -> Response | None:
-    """The whole response; None when the client hung up half-way through its stream."""
+    """Read the whole response; None when the client hung up half-way through its stream."""
     seen = Response(status=response.status_code, headers=visible_headers(response.headers))
     content_type = response.headers.get("content-type", "").lower()
     if content_type.startswith("text/event-stream"):
@@ -198,7 +198,7 @@ async def _read_stream(
 
 
 def visible_headers(headers: httpx.Headers) -> dict[str, str]:
-    """Lower-case names in order, repeated ones joined by a comma, without `TRANSPORT_HEADERS`."""
+    """Return lower-case names in order, repeated ones joined by a comma, without `TRANSPORT_HEADERS`."""
     return {name: value for name, value in sorted(headers.items()) if name not in TRANSPORT_HEADERS}
 
 

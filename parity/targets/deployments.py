@@ -26,13 +26,15 @@ LITELLM_URL = "http://litellm.invalid"
 
 
 QUICK_RETRIES = {"INITIAL_RETRY_DELAY": "0.05", "JITTER": "0.05"}
-"""LiteLLM's own variables: seconds before a retry of which the provider says nothing (0.5, plus up to 0.75)."""
+"""The variables of LiteLLM for the seconds before a retry without the provider's advice (0.5, plus up to
+0.75).
+"""
 
 
 def litellm_params(
     scenario: Scenario, arm: str, provider_url: str, refused_url: str, fallback: str | None = None
 ) -> dict[str, Any]:
-    """The deployment behind a scenario's alias, as LiteLLM's config has it; or the one that stands in."""
+    """Return the `litellm_params` of the deployment behind a scenario's alias, or of one of its fallbacks."""
     deployment = scenario.deployment
     base = refused_url if deployment.refused else base_url(provider_url, arm, scenario.id)
     return {
@@ -44,7 +46,7 @@ def litellm_params(
 
 
 def deployments(scenario: Scenario, arm: str, provider_url: str, refused_url: str) -> list[dict[str, Any]]:
-    """The scenario's part of `model_list`: its group, then those that stand in for it."""
+    """Return the scenario's part of `model_list`: its own group, then its fallbacks' groups."""
     info = model_info(scenario, arm, provider_url, refused_url)
     params = litellm_params(scenario, arm, provider_url, refused_url)
     # LiteLLM takes two deployments without ids for one if they are equal.
@@ -68,12 +70,12 @@ def deployments(scenario: Scenario, arm: str, provider_url: str, refused_url: st
 
 
 def fallback_aliases(scenario: Scenario) -> list[str]:
-    """The names of the groups that stand in for a scenario's."""
+    """Return the names of a scenario's fallback groups."""
     return [f"{scenario.alias}, instead: {model}" for model in scenario.deployment.fallbacks]
 
 
 def model_info(scenario: Scenario, arm: str, provider_url: str, refused_url: str) -> dict[str, Any]:
-    """What our proxies, and they alone, read of the deployment."""
+    """Return the settings of the deployment that only our proxies read, not LiteLLM."""
     info: dict[str, Any] = {"supermemory": scenario.deployment.supermemory}
     store_url = refused_url if scenario.deployment.memory_refused else provider_url
     if memory := memories.settings(scenario, base_url(store_url, arm, scenario.id)):
@@ -89,7 +91,9 @@ def config_document(
     provider_url: str = PROVIDER_URL,
     refused_url: str = REFUSED_URL,
 ) -> dict[str, Any]:
-    """A config.yaml that serves every scenario's alias; the same for both arms but for the provider's address."""
+    """Build a config.yaml that serves every scenario's alias; the same for both arms but for the provider's
+    address.
+    """
     served = list(scenarios)
     fallbacks = [{s.alias: fallback_aliases(s)} for s in served if s.deployment.fallbacks]
     return {

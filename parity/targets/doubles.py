@@ -1,4 +1,4 @@
-"""Doubles for the two backends, replaying recordings: LiteLLM behind httpx, and its own functions.
+"""Replays recordings in place of the two backends: LiteLLM behind httpx, and its own functions.
 
 Each answers a call that was recorded and refuses every other one, naming the nearest. What was called, held
 back, cancelled or refused is on the `Seen` that it was given, to be read after the scenario was played.
@@ -29,12 +29,13 @@ Recorded = TypeVar("Recorded", ProcessCall, SdkCall)
 Frame = TypeVar("Frame")
 
 LIVENESS = "/health/liveliness"
-"""Where LiteLLM says that it is up. Part of the double, since the readiness of the binary proxy asks it."""
+"""The path of LiteLLM's liveness check. Part of the double, since the readiness of the binary proxy asks it.
+"""
 
 
 @dataclass
 class Seen:
-    """What a double saw while a scenario was played."""
+    """Holds what a double saw while a scenario was played."""
 
     lockstep: Lockstep = field(default_factory=Lockstep)
     calls: list[UpstreamCall] = field(default_factory=list)
@@ -44,17 +45,19 @@ class Seen:
     stayed: bool = False
     called: asyncio.Event = field(default_factory=asyncio.Event)
     repeats: bool = False
-    """Whether a failed call may be made again, or elsewhere: the sdk proxy's part, in the other arm LiteLLM's."""
+    """Whether the arm itself may repeat a failed call: the sdk proxy may; in the binary arm, LiteLLM does."""
     failed: UpstreamCall | None = None
     _again: set[int] = field(default_factory=set)
 
     @property
     def told(self) -> list[UpstreamCall]:
-        """The calls, without those that repeat a failed one: how many there are is proven in the live tier."""
+        """Return the calls without repetitions of failed ones, whose number only the live tier can prove."""
         return [call for position, call in enumerate(self.calls) if position not in self._again]
 
     def take(self, call: UpstreamCall, recorded: Sequence[Recorded]) -> Recorded | None:
-        """The recorded twin of a call: the one at its own position, else any equal one; None is a fault."""
+        """Find the recording of a call: at the call's own position, else any equal one; None, and a fault,
+        for none.
+        """
         position = len(self.calls)
         if self.repeats and self.failed is not None and calls.canonical(self.failed) == calls.canonical(call):
             self._again.add(position)
@@ -73,7 +76,7 @@ class Seen:
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Notes the cancellation of a call that is under way."""
+        """Note the cancellation of a call that is under way."""
         try:
             yield
         except (asyncio.CancelledError, GeneratorExit):
@@ -81,11 +84,11 @@ class Seen:
             raise
 
     def cancel(self) -> None:
-        """A call that was under way was cancelled. What the harness had to end itself doesn't count."""
+        """Note that a call under way was cancelled, unless the harness itself had to end it."""
         self.cancelled = self.cancelled or not self.stayed
 
     def stays(self) -> None:
-        """The app goes on although its client has gone, and is about to be stopped."""
+        """Note that the app goes on although its client has gone, and is about to be stopped."""
         self.stayed = True
         self.faults.append("the app did not end after its client had gone")
 
@@ -93,13 +96,13 @@ class Seen:
         await self.called.wait()
 
     async def never(self) -> None:
-        """What a call does that nobody answers."""
+        """Wait for ever, as a call that nobody answers does."""
         with self.watching():
             await asyncio.Event().wait()
 
 
 class ReplayedProcess(httpx.AsyncBaseTransport):
-    """The LiteLLM process as an httpx transport."""
+    """Stands in for the LiteLLM process, as an httpx transport."""
 
     def __init__(self, recorded: Sequence[ProcessCall], seen: Seen) -> None:
         self._recorded = recorded
@@ -145,7 +148,7 @@ class _Frames(httpx.AsyncByteStream):
 
 
 async def _paced(frames: Sequence[Frame], seen: Seen) -> AsyncIterator[Frame]:
-    """The frames, each withheld until the client has read the one before, unless that one may wait."""
+    """Yield the frames, each withheld until the client has read the one before, unless that one may wait."""
     may_wait = True
     for frame in frames:
         if not may_wait:
@@ -156,13 +159,13 @@ async def _paced(frames: Sequence[Frame], seen: Seen) -> AsyncIterator[Frame]:
 
 
 def _announces(frame: Frame) -> bool:
-    """Whether a frame only says that a response is on its way; a proxy may keep it until there is some of it."""
+    """Return whether a frame only announces a response; a proxy may withhold it until there is content."""
     event = frame.get("type") if isinstance(frame, dict) else frame
     return any(f"response.{how}" in str(event) for how in ("created", "queued", "in_progress"))
 
 
 class ReplayedSdk:
-    """LiteLLM's function for `route`, as a coroutine function to patch in."""
+    """Stands in for LiteLLM's function for `route`, as a coroutine function to patch in."""
 
     def __init__(
         self,
@@ -228,7 +231,9 @@ class ReplayedSdk:
 
 
 class NoSockets(httpx.AsyncBaseTransport):
-    """What persistent clients of the mocked sdk arm sit on: only LiteLLM may go out, and it is a double."""
+    """Refuses the requests of the mocked sdk arm's persistent clients: only LiteLLM may go out, and it is a
+    double.
+    """
 
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
@@ -240,7 +245,7 @@ class NoSockets(httpx.AsyncBaseTransport):
 
 @contextlib.contextmanager
 def httpx_on(transport: httpx.AsyncBaseTransport) -> Iterator[None]:
-    """Every `httpx.AsyncClient` made inside sits on `transport`: the real client, without its sockets."""
+    """Put every `httpx.AsyncClient` made inside on `transport`: the real client, without its sockets."""
 
     class Client(httpx.AsyncClient):  # a subclass, since libraries ask isinstance(…, httpx.AsyncClient)
         def __init__(self, **options: Any) -> None:
@@ -261,7 +266,7 @@ def _with_memory(
 
 @contextlib.contextmanager
 def mocked_binary(recording: Recording, seen: Seen, memory: Sequence[ProviderReply] = ()) -> Iterator[None]:
-    """httpx talks to a replayed LiteLLM process, and to a store that answers with `memory`."""
+    """Connect httpx to a replayed LiteLLM process, and to a memory store that answers with `memory`."""
     with httpx_on(_with_memory(memory, ReplayedProcess(recording.process, seen), seen)):
         yield
 
@@ -274,7 +279,7 @@ def mocked_sdk(
     deployments: Sequence[Mapping[str, Any]],
     memory: Sequence[ProviderReply] = (),
 ) -> Iterator[None]:
-    """LiteLLM's functions replay, a store answers with `memory`, and nothing else can go out."""
+    """Replace LiteLLM's functions by replays, and the memory store by `memory`; nothing else can go out."""
     from parity.recording import litellm_import  # noqa: F401  # before the patch below imports it
 
     with contextlib.ExitStack() as patched:

@@ -1,15 +1,17 @@
-"""Holding back, seen and counted: a source of frames that waits until its reader has read the last one."""
+"""Counts frames that are held back: a source of frames that waits until its reader has read the last one."""
 
 from __future__ import annotations
 
 import asyncio
 
 PATIENCE = 0.5
-"""Seconds that a frame may take to get through a proxy in this process. A proxy that streams needs none of it."""
+"""The seconds that a frame may take to get through a proxy in this process. One that streams needs none of
+it.
+"""
 
 
 class Lockstep:
-    """Shared by a double, which sends frames, and the client, which reads what the proxy makes of them.
+    """Links a double, which sends frames, and the client, which reads what the proxy makes of them.
 
     `held_back` counts the frames that the client had not seen when the next one was due. After the first
     one there is no more waiting: the proxy buffers, and the count is all that is left to learn.
@@ -20,11 +22,11 @@ class Lockstep:
         self._read = asyncio.Event()
 
     def sending(self) -> None:
-        """A frame is about to leave the source."""
+        """Note that a frame is about to leave the source."""
         self._read.clear()
 
     def has_read(self) -> None:
-        """The client has read something."""
+        """Note that the client has read something."""
         self._read.set()
 
     async def until_read(self) -> None:

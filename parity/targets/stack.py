@@ -1,4 +1,4 @@
-"""The live tier's stack: both proxies as processes of their own, the stub provider behind them.
+"""Runs the live tier's stack: both proxies as processes of their own, the stub provider behind them.
 
     stub provider (thread) <── LiteLLM process <── memory-proxy binary
                            <────────────────────── memory-proxy sdk
@@ -37,12 +37,12 @@ LISTENING = re.compile(r"listening on (http://\S+)")
 
 
 class StackError(Exception):
-    """A process of the stack did not come up; the message ends with what it said."""
+    """Reports that a process of the stack did not start; the message ends with its last output."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Where everything is. `dump` and `load` carry it to other processes."""
+    """Holds the addresses of the stack. `dump` and `load` carry it to other processes."""
 
     urls: dict[str, str]
     key: str
@@ -60,7 +60,7 @@ class Stack:
 
 
 class ProxyProcess:
-    """One `memory-proxy` process. Its output is kept, the last lines of it, for the error message."""
+    """Runs one `memory-proxy` process. The last lines of its output are kept for the error message."""
 
     def __init__(self, arm: str, config: Path) -> None:
         self.arm = arm
@@ -94,7 +94,9 @@ class ProxyProcess:
         return self._process.pid
 
     def wait_listening(self, deadline: float) -> str:
-        """Its base URL. Raises `StackError` when it ends or the deadline (`time.monotonic`) passes first."""
+        """Return its base URL. Raises `StackError` when it ends or the deadline (`time.monotonic`) passes
+        first.
+        """
         self._listening.wait(max(0.0, deadline - time.monotonic()))
         if self._url is None:
             state = self._exit_code()
@@ -104,7 +106,7 @@ class ProxyProcess:
         return self._url
 
     def _exit_code(self) -> int | None:
-        """None while it runs. One that has closed its stderr is about to end, and is waited for."""
+        """Return None while it runs. One that has closed its stderr is about to end, and is waited for."""
         try:
             return self._process.wait(STOP_DEADLINE if self._listening.is_set() else 0)
         except subprocess.TimeoutExpired:

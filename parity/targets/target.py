@@ -44,10 +44,10 @@ HOP_HEADERS = frozenset(
         "user-agent",
     ]
 )
-"""What every HTTP client adds on its own; it says nothing about the proxy in front."""
+"""The headers that every HTTP client adds on its own; they say nothing about the proxy in front."""
 
 LITELLMS_OWN = "GET /v1/models"
-"""What a LiteLLM process asks its OpenAI deployments now and then, for nobody."""
+"""The request that a LiteLLM process sends to its OpenAI deployments now and then, on nobody's behalf."""
 
 
 class Target(Protocol):
@@ -67,7 +67,10 @@ async def client_of(
     has_read: Callable[[], None] = lambda: None,
     stays: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[AsyncClient]:
-    """A client of an app in this process, its lifespan running; for the two hooks see `StreamingASGITransport`."""
+    """Yield a client of an app in this process, its lifespan running.
+
+    For the two hooks see `StreamingASGITransport`.
+    """
     async with (
         LifespanManager(app, startup_timeout=60, shutdown_timeout=30),
         AsyncClient(
@@ -79,7 +82,10 @@ async def client_of(
 
 @dataclass(frozen=True)
 class MockedTarget:
-    """An arm on doubles. `wrap` puts something between the client and the app, such as a wrong miniature."""
+    """Plays scenarios on an arm with doubles.
+
+    `wrap` puts something between the client and the app, such as a deliberately faulty proxy.
+    """
 
     name: Arm
     wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app
@@ -128,7 +134,7 @@ class MockedTarget:
 
 @dataclass(frozen=True)
 class LiveTarget:
-    """An arm that serves at `url`, its deployments pointing at a stub provider."""
+    """Plays scenarios on an arm that serves at `url`, its deployments pointing at a stub provider."""
 
     name: str
     url: str
@@ -180,7 +186,8 @@ class LiveTarget:
 
 @dataclass(frozen=True)
 class UrlTarget:
-    """Any OpenAI-compatible endpoint. `model` is asked for instead of the scenario's alias.
+    """Plays scenarios on any OpenAI-compatible endpoint. `model` is asked for instead of the scenario's
+    alias.
 
     `url` is with or without the `/v1` that clients' base URLs end in.
     """
@@ -210,7 +217,7 @@ class UrlTarget:
 
 
 def host_of(url: str) -> str:
-    """`host:port` of a URL, without what else may stand there, such as a password."""
+    """Return `host:port` of a URL, without what else may stand there, such as a password."""
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
@@ -225,7 +232,7 @@ def _renamed(value: Any, alias: str, model: str) -> Any:
 
 
 def without_noise(call: UpstreamCall) -> UpstreamCall:
-    """A request that a provider received, without what HTTP clients add on their own and without secrets."""
+    """Return a request that a provider received, without HTTP clients' own additions and without secrets."""
     kept = {
         k: v for k, v in call.headers.items() if k not in HOP_HEADERS and not k.startswith("x-stainless-")
     }

@@ -98,6 +98,6 @@ def arm(request: pytest.FixtureRequest) -> Arm:
 
 @pytest.fixture
 async def far_end() -> AsyncIterator[FarEnd]:
-    """A provider of the test's own, which is the store of memories too."""
+    """A provider of the test's own, which is the memory store too."""
     async with FarEnd() as serving:
         yield serving

@@ -1,7 +1,7 @@
 """A provider for many calls at once: tells each caller what it received, or waits until the caller is gone.
 
 Much simpler than the stub provider of the harness, since it has thousands of calls to answer. One connection carries
-one call after the other. It is the store of memories too: each user has one fact there.
+one call after the other. It is the memory store too: each user has one fact there.
 
 A question may begin with what is to go wrong:
 
@@ -40,7 +40,7 @@ class FarEnd:
     calls: int = 0
     poured: int = 0
     forgetful: bool = False
-    """The store of memories answers each seventh call with 500."""
+    """The memory store answers each seventh call with 500."""
     recalled: int = 0
     waiting: set[str] = field(default_factory=set)
     gone: dict[str, float] = field(default_factory=dict)

@@ -148,7 +148,7 @@ class _Provider(BaseHTTPRequestHandler):
 
 @contextmanager
 def provider(cookie: str, hints: Mapping[str, str]) -> Iterator[str]:
-    """`http://127.0.0.1:PORT` of a server that is both provider and store of memories.
+    """`http://127.0.0.1:PORT` of a server that is both provider and memory store.
 
     `cookie` is what it sets; `hints` (password, query, token, bearer) what its errors give away.
     """

@@ -224,7 +224,7 @@ def test_it(make_proxy_client, mock_httpx_client):
     client = make_proxy_client(context_retrieval={"enabled": True, "api_key": "k"})
     client.post(U, json=CHAT)
 """,
-        "Nothing stands in for the store of memories, so POST https://api.supermemory.ai/v4/profile would go out to a "
+        "Nothing stands in for the memory store, so POST https://api.supermemory.ai/v4/profile would go out to a "
         "network. Add the fixture mock_supermemory_api to the test.",
     ),
     "memories_of_another": (
