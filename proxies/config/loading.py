@@ -167,7 +167,7 @@ def _check_litellm_tools(tools: Any, problems: _Problems) -> None:
         return
     for index, tool in enumerate(tools):
         if tool not in LITELLM_TOOLS:
-            hint = did_you_mean(str(tool), LITELLM_TOOLS) or f"one of {', '.join(LITELLM_TOOLS)}"
+            hint = did_you_mean(str(tool), LITELLM_TOOLS)
             problems.add((*loc, index), f"is no tool that LiteLLM makes calls for; {hint}")
 
 

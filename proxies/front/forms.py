@@ -63,9 +63,9 @@ class Rewriter:
                     yield self._taken()
             self._parser.finalize()
         except FormParserError:
-            raise _UNREADABLE from None
+            raise _unreadable() from None
         if not self._ended:
-            raise _UNREADABLE
+            raise _unreadable()
         yield self._taken()
 
     def _taken(self) -> bytes:
@@ -146,7 +146,8 @@ class Rewriter:
         self._out += b"--%b--\r\n" % self._boundary
 
 
-_UNREADABLE = ProxyError(400, "The request body is not a valid form.")
+def _unreadable() -> ProxyError:
+    return ProxyError(400, "The request body is not a valid form.")
 
 
 def _decoded(text: bytes) -> str:

@@ -44,7 +44,6 @@ async def forward(services: Services, request: Request) -> ASGIApp:
     path = request.scope["path"]
     if not _SAFE_PATH.fullmatch(path):
         raise ProxyError(404, f"There is no route {request.method} {redact_text(path)}.")
-    services.backend.check_forwards()
     record = current()
     limit, within = services.config.max_body_bytes, services.config.limits.body_timeout
     record.user_id = identify(request.headers, services.config).user_id
@@ -55,10 +54,12 @@ async def forward(services: Services, request: Request) -> ASGIApp:
     _, _, name, *below = path.split("/")
     family = FAMILIES[name]
     query = checked_query(request, family.query, REPEATABLE)
+    boundary = boundary_of(request, takes_form=family.takes_form("/".join(below)))
+    services.backend.check_forwards()
     check = _Check(services.config, family)
     uploaded = asyncio.Event()
     body: bytes | AsyncIterator[bytes]
-    if boundary := boundary_of(request, takes_form=family.takes_form("/".join(below))):
+    if boundary is not None:
         form = Rewriter(boundary, check.field)
         headers["content-type"] = form.content_type
         body = _and_then(form.checked(read_pieces(request, limit, within)), uploaded)

@@ -21,8 +21,8 @@ FORM_TYPE = "multipart/form-data"
 
 _WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _VALUE = rf'(?:{_WORD}|"[^"\\\x00-\x1f\x7f]*")'
-_CONTENT_TYPE = re.compile(rf"\s*({_WORD}/{_WORD})((?:\s*;\s*{_WORD}={_VALUE})*)\s*;?\s*")
-_PARAMETER = re.compile(rf";\s*({_WORD})=({_VALUE})")
+_CONTENT_TYPE = re.compile(rf"[ \t]*({_WORD}/{_WORD})((?:[ \t]*;[ \t]*{_WORD}={_VALUE})*)[ \t]*;?[ \t]*")
+_PARAMETER = re.compile(rf";[ \t]*({_WORD})=({_VALUE})")
 
 
 def boundary_of(request: Request, *, takes_form: bool) -> bytes | None:
