@@ -56,7 +56,7 @@ class Stream(Protocol):
 class Forwarded:
     """A request of another data route, checked and to be handed on as it is.
 
-    `path` starts with `/v1/` and is as the client wrote it; `query`, without its question mark, and `body` are what was
+    `path` starts with `/v1/` and is as the client wrote it, `query` too, without its question mark. `body` is what was
     read of the client's, written anew. `headers` are those that may travel, lower-case names, what describes the body
     included.
     """

@@ -1,14 +1,13 @@
 """What stands around a request's body: its content type and its query, read in one way or refused.
 
 content-type ──> JSON | the boundary of a form | 415
-query ─────────> the parameters on a list, written anew | 400
+query ─────────> as it is written, of the parameters on a list | 400
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 
@@ -22,6 +21,7 @@ FORM_TYPE = "multipart/form-data"
 _WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _VALUE = rf'(?:{_WORD}|"[^"\\\x00-\x1f\x7f]*")'
 _CONTENT_TYPE = re.compile(rf"[ \t]*({_WORD}/{_WORD})((?:[ \t]*;[ \t]*{_WORD}={_VALUE})*)[ \t]*;?[ \t]*")
+_QUERY = re.compile(r"(?:[A-Za-z0-9._~!$'()*+,/:=@?&\[\]-]|%[0-9A-Fa-f]{2})*")
 _PARAMETER = re.compile(rf";[ \t]*({_WORD})=({_VALUE})")
 
 
@@ -53,17 +53,21 @@ def boundary_of(request: Request, *, takes_form: bool) -> bytes | None:
 
 
 def checked_query(request: Request, allowed: Collection[str], repeatable: Collection[str] = ()) -> str:
-    """The query as it may go up, without its question mark; raises `ProxyError` 400 with `param`."""
-    pairs = request.query_params.multi_items()
+    """The query as it is written, without its question mark; raises `ProxyError` 400, with `param` for a name."""
+    query: str = request.scope["query_string"].decode("latin-1")
+    if not _QUERY.fullmatch(query):
+        raise ProxyError(
+            400, "The query must be percent-encoded: parsers would read it differently as it is."
+        )
     seen: set[str] = set()
-    for name, _ in pairs:
+    for name, _ in request.query_params.multi_items():
         shown = redact_text(name)
         if name not in allowed:
             raise ProxyError(400, f"The query parameter '{shown}' is not allowed on this route.", param=shown)
         if name in seen and name not in repeatable:
             raise ProxyError(400, f"The query parameter '{shown}' is there twice; send it once.", param=shown)
         seen.add(name)
-    return urlencode(pairs)
+    return query
 
 
 def _unsupported(written: str, taken: Collection[str]) -> ProxyError:

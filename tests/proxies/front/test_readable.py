@@ -16,7 +16,7 @@ def asked(*content_types: str, query: str = "") -> Request:
         "method": "POST",
         "path": "/",
         "headers": headers,
-        "query_string": query.encode(),
+        "query_string": query.encode("latin-1"),
     }
     return Request(scope)
 
@@ -93,17 +93,13 @@ def test_a_form_without_one_boundary(parameters: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "written"),
-    [
-        ("", ""),
-        ("after=a%2Fb&limit=2", "after=a%2Fb&limit=2"),
-        ("limit=%C3%A9+x&after", "limit=%C3%A9+x&after="),
-        ("include=a&include=b", "include=a&include=b"),
-    ],
+    "query",
+    ["", "after=a%2Fb&limit=2", "limit=%C3%A9+x%20&after", "limit=&include=a&include=b%2D", "include[]=%5B"],
 )
-def test_a_query_is_written_anew(query: str, written: str) -> None:
-    """With the same names and values, in one spelling."""
-    assert checked_query(asked(query=query), {"after", "limit", "include"}, {"include"}) == written
+def test_a_query_goes_up_as_it_is_written(query: str) -> None:
+    """Order, repeats, escapes and empty values are kept."""
+    lists = {"include", "include[]"}
+    assert checked_query(asked(query=query), {"after", "limit", *lists}, lists) == query
 
 
 @pytest.mark.parametrize(
@@ -111,13 +107,16 @@ def test_a_query_is_written_anew(query: str, written: str) -> None:
     [
         ("x=1", "x"),
         ("%61fter=1&AFTER=2", "AFTER"),
-        ("after=1&after=2", "after"),
-        ("after;x=1", "after;x"),
+        ("after=1&%61fter=2", "after"),
         ("=1", ""),
+        ("after=1;x=1", None),
+        ("after=%zz", None),
+        ("after=\xe9", None),
+        ("after=a b", None),
     ],
 )
-def test_a_query_that_is_not_on_the_list(query: str, param: str) -> None:
-    """The parameter is named; one that may come once is refused the second time."""
+def test_a_query_that_is_not_on_the_list(query: str, param: str | None) -> None:
+    """The parameter is named, and so is one that comes twice; what parsers could split in two ways is refused as a whole."""
     with pytest.raises(ProxyError) as caught:
         checked_query(asked(query=query), {"after"})
     assert (caught.value.status, caught.value.param) == (400, param)

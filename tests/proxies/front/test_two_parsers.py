@@ -225,14 +225,14 @@ QUERY_NAMES = st.sampled_from(["after", "limit", "api_key", "api_base", "model",
         st.tuples(QUERY_NAMES, st.text(max_size=8).map(lambda s: s.encode("utf-8", "replace"))), max_size=4
     )
 )
-def test_query(pairs: list[tuple[str, bytes]]) -> None:
+def test_query(pairs: list[tuple[str, bytes]], end: str) -> None:
     """What LiteLLM reads of a query is on the route's list, each once."""
-    query = urlencode([(name.encode("utf-8", "replace"), value) for name, value in pairs])
+    query = urlencode([(name.encode("utf-8", "replace"), value) for name, value in pairs]) + end
     status, read = handed_up("/v1/batches", b"", None, query)
     assert status in (400, 418)
     assert read.keys() <= {"after", "limit"}
     if status == 418:
-        assert sorted(read) == sorted(name for name, _ in pairs)
+        assert {name for name, _ in pairs} <= read.keys()
 
 
 async def test_the_reader_is_litellms_own() -> None:
