@@ -116,7 +116,7 @@ def test_a_query_goes_up_as_it_is_written(query: str) -> None:
     ],
 )
 def test_a_query_that_is_not_on_the_list(query: str, param: str | None) -> None:
-    """The parameter is named, and so is one that comes twice; what parsers could split in two ways is refused as a whole."""
+    """The parameter is named, one that comes twice as well; what parsers could split in two ways is refused whole."""
     with pytest.raises(ProxyError) as caught:
         checked_query(asked(query=query), {"after"})
     assert (caught.value.status, caught.value.param) == (400, param)

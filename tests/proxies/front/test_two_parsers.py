@@ -223,7 +223,8 @@ QUERY_NAMES = st.sampled_from(["after", "limit", "api_key", "api_base", "model",
 @given(
     st.lists(
         st.tuples(QUERY_NAMES, st.text(max_size=8).map(lambda s: s.encode("utf-8", "replace"))), max_size=4
-    )
+    ),
+    st.sampled_from(["", "&", ";x=1", "&&limit", "%zz", "?model=x"]),
 )
 def test_query(pairs: list[tuple[str, bytes]], end: str) -> None:
     """What LiteLLM reads of a query is on the route's list, each once."""
