@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
@@ -135,6 +135,8 @@ def is_harmless(read: Read) -> bool:
 
 
 @RELAXED
+@example({"model": "fast"}, b"\xef\xbb\xbf", b"", "application/json")
+@example({"model": "fast"}, b"", b"", "application/x-www-form-urlencoded")
 @given(OBJECTS, DAMAGE, DAMAGE, CONTENT_TYPES)
 def test_json(value: Read, before: bytes, after: bytes, content_type: str | None) -> None:
     """Whatever the bytes and whatever they say to be: refused, or read upstream as here, and nothing in it steers."""
@@ -183,12 +185,15 @@ def forms(draw: st.DrawFn) -> bytes:
 
 
 @RELAXED
+@example(b'--b\r\nContent-Disposition: form-data; name="metadata[api_base]"\r\n\r\nx\r\n--b--\r\n')
 @given(forms())
 def test_form(content: bytes) -> None:
     """However its fields are written, what LiteLLM reads of a form has no name that steers, and no metadata that do."""
     status, read = handed_up("/v1/images/edits", content, "multipart/form-data; boundary=b")
     assert status in (400, 404, 418)
     assert is_harmless({name.partition("[")[0]: value for name, value in read.items()})
+    for prefix in ("metadata[", "litellm_metadata["):
+        assert parsing.extract_nested_form_metadata(read, prefix) == {}
     if isinstance(read.get("metadata"), dict):
         assert "api_base" not in read["metadata"]
     if "model" in read:
