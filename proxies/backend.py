@@ -54,10 +54,11 @@ class Stream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """A request of another data route, to be handed on as it is.
+    """A request of another data route, checked and to be handed on as it is.
 
-    `path` starts with `/v1/` and is as the client wrote it, `query` too, without its question mark.
-    `headers` are those that may travel, lower-case names, what describes the body included.
+    `path` starts with `/v1/` and is as the client wrote it, `query` too, without its question mark. `body` is what was
+    read of the client's, written anew. `headers` are those that may travel, lower-case names, what describes the body
+    included.
     """
 
     method: str

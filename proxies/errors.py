@@ -15,6 +15,7 @@ status         type                    code
 408, 504       timeout_error           request_timeout
 409            invalid_request_error   conflict
 413            invalid_request_error   request_too_large
+415            invalid_request_error   unsupported_media_type
 422            invalid_request_error   unprocessable_entity
 429            rate_limit_error        rate_limit_exceeded; insufficient_quota is kept apart
 431            invalid_request_error   request_headers_too_large
@@ -56,6 +57,7 @@ _TABLE: dict[int, tuple[str, str | None]] = {
     408: ("timeout_error", "request_timeout"),
     409: ("invalid_request_error", "conflict"),
     413: ("invalid_request_error", "request_too_large"),
+    415: ("invalid_request_error", "unsupported_media_type"),
     422: ("invalid_request_error", "unprocessable_entity"),
     429: ("rate_limit_error", "rate_limit_exceeded"),
     431: ("invalid_request_error", "request_headers_too_large"),

@@ -306,11 +306,43 @@ class IgnoresSteering(Miniature):
         )
 
 
+class ReadsAnythingAsJson(Miniature):
+    """Takes every body for JSON, whatever it says to be."""
+
+    def question(self, path: str, headers: MutableHeaders, document: Json) -> Json:
+        if "content-type" in headers:
+            headers["content-type"] = "application/json"
+        return document
+
+
+class OverlooksTools(Miniature):
+    """Looks for nothing that steers inside the tools, and drops those that would."""
+
+    def question(self, path: str, headers: MutableHeaders, document: Json) -> Json:
+        if isinstance(document, dict) and any("server_url" in tool for tool in document.get("tools") or ()):
+            return {name: value for name, value in document.items() if name != "tools"}
+        return document
+
+
+class IgnoresTheQuery(Miniature):
+    """Reads no query, and so refuses none."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__({**scope, "query_string": b""}, receive, send)
+
+
+class GivesUpOnNesting(Miniature):
+    """Takes a body that is nested too deeply for one without parameters."""
+
+    def question(self, path: str, headers: MutableHeaders, document: Json) -> Json:
+        return {} if isinstance(document, dict) and "nested" in document else document
+
+
 class DropsUnknownParameters(Miniature):
     """Passes on only the parameters that it has heard of."""
 
     known = frozenset({"api_base", "max_tokens", "messages", "model", "n", "stream", "temperature", "tools"})
-    known |= {"stream_options", "tool_choice"}
+    known |= {"input", "nested", "stream_options", "tool_choice"}
 
     def question(self, path: str, headers: MutableHeaders, document: Json) -> Json:
         return (

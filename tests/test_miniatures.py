@@ -50,7 +50,11 @@ OWN_ERRORS = {
     "auth.refused[wrong]",
     "errors.unknown_path[outside]",
     "errors.wrong_method[chat]",
+    "requests.content_type[text]",
+    "requests.nesting[too_deep]",
+    "requests.query[api_key]",
     "requests.steering[api_base]",
+    "requests.steering_tools[gateway_path]",
     "requests.unknown_model[plain]",
 }
 HANG_UPS = {"streaming.hang_up", "streaming.hang_up_early[stream]"}
@@ -90,6 +94,10 @@ RED: dict[type[Miniature], set[str]] = {
     miniatures.AcceptsAnyKey: {"auth.refused[wrong]"},
     miniatures.LocksTheHealthCheck: {"health.alive[bare]"},
     miniatures.IgnoresSteering: {"requests.steering[api_base]"},
+    miniatures.ReadsAnythingAsJson: {"requests.content_type[text]"},
+    miniatures.OverlooksTools: {"requests.steering_tools[gateway_path]"},
+    miniatures.IgnoresTheQuery: {"requests.query[api_key]"},
+    miniatures.GivesUpOnNesting: {"requests.nesting[too_deep]"},
     miniatures.DropsUnknownParameters: {"chat.unknown_parameter"},
     miniatures.RestlessModels: {"models.list"},
     miniatures.NestsTheRouting: ROUTING,

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from proxies.config.memory import ContextRetrieval
 from proxies.config.models import ENVIRON, Deployment, ProxyConfig
 from proxies.errors import ProxyError
-from proxies.front import passthrough as data
+from proxies.front.families import FAMILIES, METHODS
 from proxies.front.identity import identify
 from proxies.front.routes import TABLE
 from proxies.sdk.config import sdk_problems
@@ -144,8 +144,8 @@ def _routes() -> Iterator[dict[str, Any]]:
             "sdk": "served",
         }
     yield {
-        "methods": list(data.METHODS),
-        "paths": [f"/v1/{family}/…" for family in data.FAMILIES],
+        "methods": list(METHODS),
+        "paths": [f"/v1/{family}/…" for family in FAMILIES],
         "key": True,
         "binary": "forwarded",
         "sdk": "404 unsupported_route",

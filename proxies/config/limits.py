@@ -25,5 +25,8 @@ class Limits(BaseModel):
         32 * 1024, description="names and values of one request's headers together"
     )
     max_user_id_length: Annotated[int, Field(ge=1, le=4096)] = Field(256, description="characters")
+    max_nesting: Annotated[int, Field(ge=10, le=500)] = Field(
+        100, description="lists and objects in one another, in a request's JSON"
+    )
     header_timeout: _Seconds = Field(30, description="for a request's headers to arrive")
     body_timeout: _Seconds = Field(120, description="for a request's body to arrive")

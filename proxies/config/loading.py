@@ -17,6 +17,7 @@ from proxies.config.models import (
     _MODELLED,
     ENVIRON,
     LITELLM_SECTIONS,
+    LITELLM_TOOLS,
     MEMORY_KEY,
     OUR_SECTIONS,
     ProxyConfig,
@@ -169,6 +170,20 @@ def _check_general(data: Mapping[str, Any], problems: _Problems) -> None:
         isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < 1e6
     ):
         problems.add(("general_settings", "max_request_size_mb"), "must be a number above 0, in MiB")
+    _check_litellm_tools(general.get("litellm_tools"), problems)
+
+
+def _check_litellm_tools(tools: Any, problems: _Problems) -> None:
+    loc = ("general_settings", "litellm_tools")
+    if tools is None:
+        return
+    if not isinstance(tools, list):
+        problems.add(loc, f"must be a list of {', '.join(LITELLM_TOOLS)}")
+        return
+    for index, tool in enumerate(tools):
+        if tool not in LITELLM_TOOLS:
+            hint = did_you_mean(str(tool), LITELLM_TOOLS)
+            problems.add((*loc, index), f"is no tool that LiteLLM makes calls for; {hint}")
 
 
 def _is_guessable(key: str) -> bool:

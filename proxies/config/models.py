@@ -24,6 +24,9 @@ from proxies.support.yamlfile import Loc, YamlFile, dotted_path
 
 DEFAULT_MAX_BODY_BYTES = 32 * 1024 * 1024
 
+LITELLM_TOOLS = ("advisor", "file_search", "mcp", "skills")
+"""What `general_settings.litellm_tools` may name: tools with which LiteLLM makes calls of its own."""
+
 MEMORY_KEY = "context_retrieval"
 OUR_SECTIONS = ("user_id_mappings", MEMORY_KEY, "limits")
 _MODELLED = ("model_list", "general_settings", "litellm_settings", "router_settings", "environment_variables")
@@ -237,6 +240,11 @@ class ProxyConfig(_Redacted):
     @property
     def master_key(self) -> str:
         return str(self.general_settings["master_key"])
+
+    @property
+    def litellm_tools(self) -> frozenset[str]:
+        """`general_settings.litellm_tools`: with which tools of a request LiteLLM may make calls of its own."""
+        return frozenset(self.general_settings.get("litellm_tools") or ())
 
     @property
     def max_body_bytes(self) -> int:

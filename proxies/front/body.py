@@ -1,6 +1,6 @@
 """From a request's bytes to parameters that may go upstream, or a `ProxyError` that says what is wrong.
 
-body ── limit 413 ── JSON 400 ── an object 400 ── types 400 ── steering 400 ──> parameters
+body ── limit 413 ── JSON 400 ── an object 400 ── nesting 400 ── types 400 ──> parameters
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from proxies.errors import ProxyError
-from proxies.front.steering import is_steering, is_steering_label
-from proxies.support.redact import redact_text
+
+DEFAULT_NESTING = 100
 
 
 async def read_body(request: Request, limit: int, within: float | None = None) -> bytes:
@@ -51,53 +51,53 @@ async def read_pieces(request: Request, limit: int, within: float | None = None)
         yield piece
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that the body is; raises `ProxyError` 400."""
+def parse_object(body: bytes, max_nesting: int = DEFAULT_NESTING) -> dict[str, Any]:
+    """The JSON object that the body is, without a byte-order mark; raises `ProxyError` 400."""
     try:
-        text = body.decode("utf-8")
+        text = body.decode("utf-8-sig")
         value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
         if "\\ud" in text.lower():
             json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair can't be sent on
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise _too_deep(max_nesting) from None
+    except ValueError as error:
         raise ProxyError(400, "The request body is not valid JSON.") from error
     if not isinstance(value, dict):
         raise ProxyError(400, "The request body must be a JSON object.")
+    if _is_deeper(value, max_nesting):
+        raise _too_deep(max_nesting)
     return value
 
 
-def members(body: bytes) -> dict[str, Any]:
-    """What LiteLLM could read as parameters in a body that is somebody else's to judge; `{}` where nothing is."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+def _is_deeper(value: Any, limit: int) -> bool:
+    """Whether lists and objects are nested in each other more than `limit` times."""
+    level = [value]
+    for _ in range(limit):
+        inner: list[Any] = []
+        for item in level:
+            inner.extend(
+                member
+                for member in (item.values() if isinstance(item, dict) else item)
+                if isinstance(member, dict | list)
+            )
+        if not inner:
+            return False
+        level = inner
+    return True
+
+
+def _too_deep(limit: int) -> ProxyError:
+    return ProxyError(
+        400, f"The request body is nested too deeply: {limit} lists and objects in one another at most."
+    )
 
 
 def check_params(body: Mapping[str, Any], shape: type[BaseModel]) -> None:
-    """Return when `body` fits `shape` and steers nothing; raises `ProxyError` 400 with `param`."""
+    """Return when `body` fits `shape`; raises `ProxyError` 400 with `param`."""
     try:
         shape.model_validate(body)
     except ValidationError as invalid:
         raise _refusal(body, invalid) from None
-    check_steering(body)
-
-
-def check_steering(body: Mapping[str, Any]) -> None:
-    """Return when no member of `body` would steer LiteLLM; raises `ProxyError` 400 with `param`."""
-    metadata = body.get("metadata")
-    labels = metadata if isinstance(metadata, Mapping) else {}
-    steering = [
-        *(name for name in body if is_steering(name)),
-        *(f"metadata.{name}" for name in labels if is_steering_label(name)),
-    ]
-    tools = body.get("tools")
-    for position, tool in enumerate(tools if isinstance(tools, list) else ()):
-        # LiteLLM would fetch and call tools of its own gateway for such a one.
-        if isinstance(tool, Mapping) and str(tool.get("server_url")).startswith("litellm_proxy"):
-            steering.append(f"tools[{position}].server_url")
-    for name in map(redact_text, steering):
-        raise ProxyError(400, f"The parameter '{name}' is not allowed: it would steer the proxy.", param=name)
 
 
 def _finite(digits: str) -> float:

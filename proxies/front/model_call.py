@@ -22,12 +22,17 @@ from proxies.front.disconnect import ClientGone, no_answer, or_disconnect
 from proxies.front.identity import identify
 from proxies.front.models import unknown_model
 from proxies.front.observing.record import current
+from proxies.front.readable import boundary_of, checked_query
 from proxies.front.services import Services
+from proxies.front.steering import check_steering, has_own_file_search
 from proxies.front.streaming import EventStream, open_stream
 from proxies.headers import for_client, for_provider
 from proxies.memory.context import HEADER, Enriched
 from proxies.memory.routing import memory_headers
 from proxies.support.jsontext import json_text
+
+QUERY = ("api-version", "beta")
+"""Query parameters that clients of Azure's and Anthropic's send; they end here."""
 
 Result = TypeVar("Result")
 
@@ -35,17 +40,25 @@ Result = TypeVar("Result")
 async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
     """Check, call the backend, answer; nothing is answered to a client that goes away before."""
     record = current()
+    config = services.config
+    checked_query(request, QUERY)
+    boundary_of(request, takes_form=False)
     with record.reading:
-        sent = await read_body(request, services.config.max_body_bytes, services.config.limits.body_timeout)
-    body = parse_object(sent)
+        sent = await read_body(request, config.max_body_bytes, config.limits.body_timeout)
+    body = parse_object(sent, config.limits.max_nesting)
     check_params(body, kind.shape)
+    deployments = config.group(body["model"])
+    check_steering(
+        body,
+        allowed_tools=config.litellm_tools,
+        file_search_is_native=has_own_file_search(deployments),
+    )
     if body.get("stream") and kind.framing is None:
         raise ProxyError(400, "There are no streams on this route.", param="stream")
-    deployments = services.config.group(body["model"])
     record.note_model(body["model"], deployments)
     if not deployments:
         raise unknown_model(body["model"])
-    routing = identify(request.headers, services.config)
+    routing = identify(request.headers, config)
     forwarded = for_provider(request.headers)
     record.user_id = routing.user_id
     doing = f"{request.method} {request.url.path}"

@@ -1,54 +1,41 @@
-"""The other data routes below /v1: handed to the backend as they are, and what comes back handed on.
+"""The other data routes below /v1: read, checked, handed to the backend, and what comes back handed on.
 
-client ──method, path, query, body──> Backend.forward ──status, body in pieces──> client
+client ──method, path──────────────────────────────────> Backend.forward ──status, body in pieces──> client
+       ──query, body── read, checked, written anew ────>
 
-Only the families in the table exist. LiteLLM's management routes are in none of them, and a path that could
-be read as another one (empty or dotted parts, encoded slashes, parameters) is no route at all.
+Only the families of `families.py` exist, and a path that could be read as another one (empty or dotted parts,
+encoded slashes, parameters) is no route at all. LiteLLM obeys what it finds in a query, in a form and in whatever it
+can read as JSON, so none of these goes up in the client's own bytes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxies.backend import Forwarded, Passage
+from proxies.config.models import ProxyConfig
 from proxies.errors import ProxyError
-from proxies.front import forms
-from proxies.front.body import check_steering, members, read_body, read_pieces
+from proxies.front.body import parse_object, read_body, read_pieces
 from proxies.front.disconnect import ClientGone, no_answer, or_disconnect, send_then_close
+from proxies.front.families import FAMILIES, REPEATABLE, Family
+from proxies.front.forms import Rewriter
 from proxies.front.identity import identify
+from proxies.front.models import unknown_model
 from proxies.front.observing.record import current
+from proxies.front.readable import JSON_TYPES, boundary_of, checked_query
 from proxies.front.services import Services
+from proxies.front.steering import check_steering, has_own_file_search
 from proxies.headers import check_travels, for_client, for_provider
+from proxies.support.jsontext import json_text
 from proxies.support.redact import redact_text
 
-FAMILIES = (
-    "assistants",
-    "audio",
-    "batches",
-    "completions",
-    "containers",
-    "files",
-    "fine_tuning",
-    "images",
-    "moderations",
-    "rerank",
-    "responses",
-    "threads",
-    "vector_stores",
-    "videos",
-)
-METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
-
-_OWN_NAMES = {"batches": ("endpoint",)}
-"""Parameters of a family's own that would steer LiteLLM elsewhere."""
-
 _SAFE_PATH = re.compile(r"(/(?!\.+(?:/|$))[A-Za-z0-9._~:@!$&'()*+,=-]+)+")
-_ABOUT_THE_BODY = ("content-type", "content-length", "accept")
 _ABOUT_THE_ANSWER = ("content-type", "content-disposition", "content-length")
 
 
@@ -57,30 +44,30 @@ async def forward(services: Services, request: Request) -> ASGIApp:
     path = request.scope["path"]
     if not _SAFE_PATH.fullmatch(path):
         raise ProxyError(404, f"There is no route {request.method} {redact_text(path)}.")
-    services.backend.check_forwards()
     record = current()
     limit, within = services.config.max_body_bytes, services.config.limits.body_timeout
     record.user_id = identify(request.headers, services.config).user_id
-    forwarded = for_provider(request.headers)
-    sent = {name: request.headers[name] for name in _ABOUT_THE_BODY if name in request.headers}
-    for name, value in sent.items():
-        check_travels(name, value)
+    headers = for_provider(request.headers)
+    if "accept" in request.headers:
+        headers["accept"] = request.headers["accept"]
+        check_travels("accept", headers["accept"])
+    _, _, name, *below = path.split("/")
+    family = FAMILIES[name]
+    query = checked_query(request, family.query, REPEATABLE)
+    boundary = boundary_of(request, takes_form=family.takes_form("/".join(below)))
+    services.backend.check_forwards()
+    check = _Check(services.config, family)
     uploaded = asyncio.Event()
     body: bytes | AsyncIterator[bytes]
-    own = _OWN_NAMES.get(path.split("/")[2], ())
-
-    def check(name: str) -> None:
-        if name not in own:
-            check_steering({name: None})
-
-    content_type = request.headers.get("content-type", "")
-    if "form" in content_type.lower():
-        pieces = forms.checked(read_pieces(request, limit, within), content_type, check)
-        body = _and_then(pieces, uploaded)
+    if boundary is not None:
+        form = Rewriter(boundary, check.field)
+        headers["content-type"] = form.content_type
+        body = _and_then(form.checked(read_pieces(request, limit, within)), uploaded)
     else:
         with record.reading:
-            body = await read_body(request, limit, within)
-        check_steering({name: value for name, value in members(body).items() if name not in own})
+            body = check.json(await read_body(request, limit, within))
+        if body:
+            headers["content-type"] = JSON_TYPES[0]
         uploaded.set()
     raw_path = request.scope.get("raw_path") or path.encode()
     record.upstream.begin()
@@ -88,8 +75,8 @@ async def forward(services: Services, request: Request) -> ASGIApp:
         Forwarded(
             method=request.method,
             path=raw_path.partition(b"?")[0].decode("ascii"),
-            query=request.scope["query_string"].decode("latin-1"),
-            headers={**forwarded, **sent},
+            query=query,
+            headers=headers,
             body=body,
             user_id=record.user_id,
         )
@@ -110,6 +97,42 @@ async def _and_then(pieces: AsyncIterator[bytes], done: asyncio.Event) -> AsyncI
     async for piece in pieces:
         yield piece
     done.set()
+
+
+class _Check:
+    """What a family's requests may hold, asked of a whole JSON body or of one field of a form after the other."""
+
+    def __init__(self, config: ProxyConfig, family: Family) -> None:
+        self._config = config
+        self._family = family
+
+    def json(self, body: bytes) -> bytes:
+        """The checked body as it may go up; raises `ProxyError` 400, or 404 for a model that isn't configured."""
+        if not body:
+            return b""
+        value = parse_object(body, self._config.limits.max_nesting)
+        setting = self._family.model_setting
+        if setting and "model" not in value and not self._config.general_settings.get(setting):
+            raise ProxyError(400, "The parameter 'model' is missing.", param="model")
+        self._steering(value)
+        return json_text(value).encode()
+
+    def field(self, name: str, value: str | None) -> None:
+        """Return when a field may go up; `value` only of those that LiteLLM reads."""
+        self._steering({name: value})
+
+    def _steering(self, body: Mapping[str, Any]) -> None:
+        model = body.get("model")
+        deployments = self._config.group(model) if isinstance(model, str) else ()
+        by_model = self._family.by_model and model is not None
+        check_steering(
+            body,
+            own=self._family.own,
+            allowed_tools=self._config.litellm_tools,
+            file_search_is_native=not by_model or has_own_file_search(deployments),
+        )
+        if by_model and not deployments:
+            raise unknown_model(str(model))
 
 
 class _Handed:

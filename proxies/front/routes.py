@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from proxies.dialects.kinds import KINDS
 from proxies.errors import ProxyError
-from proxies.front import health, models, passthrough
+from proxies.front import families, health, models, passthrough
 from proxies.front.auth import check_key
 from proxies.front.disconnect import no_answer
 from proxies.front.draining import draining_of
@@ -54,8 +54,8 @@ def routes(services: Services) -> list[Route]:
         for path in ((row.path, row.path.removeprefix("/v1")) if row.bare else (row.path,))
     ]
     handed_on = [
-        Route(path, _guarded(services, Row("", path, passthrough.forward)), methods=passthrough.METHODS)
-        for family in passthrough.FAMILIES
+        Route(path, _guarded(services, Row("", path, passthrough.forward)), methods=families.METHODS)
+        for family in families.FAMILIES
         for path in (f"/v1/{family}", f"/v1/{family}/{{rest:path}}")
         if path not in {route.path for route in named}
     ]

@@ -51,8 +51,8 @@ async def test_get_is_forwarded(arm: Arm) -> None:
 
 async def test_the_query_string_is_preserved(arm: Arm) -> None:
     """Order, repeats, escapes and empty values of a query go up as the client wrote them."""
-    query = "purpose=batch&limit=2&after=file%2D1&tag=a&tag=b%20c&empty="
-    answer, requests = await forwarded(arm, f"/v1/files?{query}")
+    query = "order=asc&limit=2&after=file%2D1&include=a&include=b%20c&filter="
+    answer, requests = await forwarded(arm, f"/v1/vector_stores/vs_1/files?{query}")
     if arm == "sdk":
         assert answer.status_code == 404
         assert requests == []

@@ -156,6 +156,31 @@ def test_the_body_limit_is_in_mebibytes(write: Write) -> None:
     assert load_config(write(f"{MINIMAL}  max_request_size_mb: 0.5\n")).max_body_bytes == 524_288
 
 
+@pytest.mark.parametrize(
+    ("tools", "problem"),
+    [
+        ("mcp", "must be a list of advisor, file_search, mcp, skills"),
+        ("[advisr]", "is no tool that LiteLLM makes calls for; did you mean 'advisor'?"),
+        (
+            "[mcp, web]",
+            "is no tool that LiteLLM makes calls for; known here: advisor, file_search, mcp, skills",
+        ),
+        ("[1]", "is no tool that LiteLLM makes calls for; known here: advisor, file_search, mcp, skills"),
+    ],
+)
+def test_tools_of_litellms_own_are_named_rightly(write: Write, tools: str, problem: str) -> None:
+    """litellm_tools is a list of known names, or the mistake is told when the file is read."""
+    [found] = _problems(write(f"{MINIMAL}  litellm_tools: {tools}\n"))
+    assert found.endswith(problem)
+
+
+def test_no_tools_of_litellms_own_are_allowed_by_default(write: Write) -> None:
+    """Those of the list are, when there is one."""
+    assert load_config(write(MINIMAL)).litellm_tools == frozenset()
+    assert load_config(write(f"{MINIMAL}  litellm_tools:\n")).litellm_tools == frozenset()
+    assert load_config(write(f"{MINIMAL}  litellm_tools: [mcp, skills]\n")).litellm_tools == {"mcp", "skills"}
+
+
 def test_environment_variables_are_resolved_everywhere_but_in_the_copy(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,8 +12,9 @@ from starlette.routing import Match
 
 from parity.targets.asgi import StreamingASGITransport
 from proxies.binary import create_app
-from proxies.front import passthrough as data
+from proxies.config.models import ProxyConfig
 from proxies.front.app import build_app
+from proxies.front.families import FAMILIES, METHODS
 from proxies.front.steering import is_steering
 from proxies.sessions import ProxySessionManager
 from tests.proxies.front.fakes import KEY, Exchange, FakeBackend, make_config
@@ -58,17 +59,29 @@ def ok(request: httpx.Request, body: bytes) -> httpx.Response:
     return httpx.Response(200, json={"object": "list"})
 
 
-@pytest.mark.parametrize("method", data.METHODS)
-@pytest.mark.parametrize("family", data.FAMILIES)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("family", FAMILIES)
 async def test_every_family_is_handed_on(made: Any, method: str, family: str) -> None:
     """Method, path as written, and query arrive; so does the process's own key instead of the client's."""
     client, process = made(ok)
-    answer = await client.request(method, f"/v1/{family}/file-a%3D=/content?after=x%2Fy&limit=2")
+    query = "?" + "&".join(f"{name}=x%2Fy" for name in sorted(FAMILIES[family].query) if "[" not in name)
+    query = query.removesuffix("?")
+    answer = await client.request(method, f"/v1/{family}/file-a%3D=/content{query}")
     assert (answer.status_code, answer.json()) == (200, {"object": "list"})
     [(request, _)] = process.seen
     assert request.method == method
-    assert request.url.raw_path == f"/v1/{family}/file-a%3D=/content?after=x%2Fy&limit=2".encode()
+    assert request.url.raw_path == f"/v1/{family}/file-a%3D=/content{query}".encode()
     assert request.headers["authorization"] == "Bearer sk-process"
+
+
+@pytest.mark.parametrize("name", ["api_key", "api_base", "custom_llm_provider", "model", "provider", "x", ""])
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_no_other_query_is(made: Any, family: str, name: str) -> None:
+    """LiteLLM takes a query parameter for a parameter, so only those of the family's row go up."""
+    client, process = made(ok)
+    answer = await client.get(f"/v1/{family}/x?{name}=http://x")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, name)
+    assert process.seen == []
 
 
 @pytest.mark.parametrize(
@@ -119,23 +132,92 @@ async def test_the_key_comes_first(made: Any) -> None:
     assert (answer.status_code, process.seen) == (401, [])
 
 
-async def test_the_body_is_untouched(made: Any) -> None:
-    """Not even its spaces change."""
+async def test_the_body_is_written_anew(made: Any) -> None:
+    """What was checked is what goes up: the same JSON in our own bytes, each name once, labelled as JSON."""
     client, process = made(ok)
-    body = b'{ "model":"fast",  "input" : "\xc3\xa9" }'
-    await client.post("/v1/moderations", content=body, headers={"content-type": "application/json"})
-    [(request, seen)] = process.seen
-    assert (seen, request.headers["content-type"]) == (body, "application/json")
+    body = b'\xef\xbb\xbf{ "model":"x","model":"fast",  "input" : "\\u00e9\xc3\xa9", "n": [1.0, 12345678901234567890] }'
+    for content_type in (
+        "application/json",
+        "application/json; charset=UTF-8",
+        "application/x-www-form-urlencoded",
+    ):
+        await client.post("/v1/moderations", content=body, headers={"content-type": content_type})
+        request, seen = process.seen.pop()
+        assert seen == '{"model":"fast","input":"éé","n":[1.0,12345678901234567890]}'.encode()
+        assert request.headers["content-type"] == "application/json"
+        assert request.headers["content-length"] == str(len(seen))
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "text/plain", None])
-async def test_a_body_must_not_steer(made: Any, content_type: str | None) -> None:
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json;form",
+        "application/json; x",
+        "application/json, multipart/form-data; boundary=b",
+        "application/json; charset=utf-7",
+        "application/jsonform",
+        "application/x-protobuf",
+        "application/octet-stream",
+        "text/plain",
+        "form",
+        "",
+        "multipart/form-data; boundary=b",
+    ],
+)
+async def test_no_other_content_type_is_taken(made: Any, content_type: str) -> None:
+    """LiteLLM would read all of these as JSON, or as nothing, whatever they say; here they are 415."""
+    client, process = made(ok)
+    body = b'{"model": "fast", "custom_llm_provider": "x"}'
+    answer = await client.post("/v1/completions", content=body, headers={"content-type": content_type})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
+    assert "application/json" in answer.json()["error"]["message"]
+    assert process.seen == []
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded", None])
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b'{"model": "fast", "api_base": "http://x"}', "api_base"),
+        (b'{"model": "fast", "metadata": "{\\"langfuse_host\\": \\"x\\"}"}', "metadata.langfuse_host"),
+        (b'{"model": "fast", "tools": [{"type": "advisor_20260301"}]}', "tools[0].type"),
+        (b'{"model": "fast", "metadata": "no JSON"}', "metadata"),
+        (b'{"model": "fast", "api_base": "http://x", "a": ' + b"[" * 300 + b"]" * 300 + b"}", None),
+        (b"no JSON", None),
+        (b"[]", None),
+        (b'{"input": "x"}', "model"),
+    ],
+)
+async def test_a_body_must_not_steer(
+    made: Any, content_type: str | None, body: bytes, param: str | None
+) -> None:
     """Whatever it says to be, a JSON object is read by LiteLLM, and so it is here."""
     client, process = made(ok)
     headers = {} if content_type is None else {"content-type": content_type}
-    answer = await client.post("/v1/moderations", content=b'{"api_base": "http://x"}', headers=headers)
-    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "api_base")
+    answer = await client.post("/v1/moderations", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
     assert process.seen == []
+
+
+@pytest.mark.parametrize("model", ["groq/llama", "fast,other", ["fast"], 1])
+@pytest.mark.parametrize("path", ["moderations", "completions", "images/generations", "responses/compact"])
+async def test_only_configured_models_are_asked(made: Any, path: str, model: Any) -> None:
+    """Where LiteLLM looks for the provider by the model, one that isn't configured is a 404, as everywhere."""
+    client, process = made(ok)
+    answer = await client.post(f"/v1/{path}", json={"model": model, "input": "x"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+    assert process.seen == []
+
+
+async def test_a_file_search_of_litellms_own_is_refused(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a provider without one, that is; OpenAI's goes up, and assistants search at OpenAI anyway."""
+    client, process = made(ok)
+    monkeypatch.setattr("proxies.front.passthrough.has_own_file_search", lambda deployments: False)
+    tools = [{"type": "file_search", "vector_store_ids": ["vs_1"]}]
+    answer = await client.post("/v1/responses/compact", json={"model": "fast", "tools": tools})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "tools[0].type")
+    answer = await client.post("/v1/assistants", json={"model": "gpt-4o", "tools": tools})
+    assert (answer.status_code, len(process.seen)) == (200, 1)
 
 
 async def test_a_batch_names_its_endpoint(made: Any) -> None:
@@ -155,30 +237,35 @@ def test_no_parameter_of_a_data_route_steers() -> None:
     assert [name for name in needed.split() if is_steering(name)] == []
 
 
-async def test_a_form_goes_up_as_it_comes(made: Any) -> None:
-    """A file is handed on piece by piece, its boundary and length included."""
+async def test_a_form_is_written_anew(made: Any) -> None:
+    """Its parts go up under a boundary of ours, piece by piece, with the same names, texts and files."""
     client, process = made(ok)
     answer = await client.post(
-        "/v1/files", data={"purpose": "batch"}, files={"file": ("a.jsonl", b"{}" * 99)}
+        "/v1/files", data={"purpose": "batch"}, files={"file": ("a.jsonl", b"{}" * 99, "application/jsonl")}
     )
     assert answer.status_code == 200
     [(request, body)] = process.seen
-    assert request.headers["content-type"].startswith("multipart/form-data; boundary=")
-    assert int(request.headers["content-length"]) == len(body)
-    assert b'filename="a.jsonl"' in body
-    assert b"{}" * 99 in body
+    boundary = request.headers["content-type"].removeprefix("multipart/form-data; boundary=").encode()
+    assert body == (
+        b'--%b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
+        b'--%b\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n'
+        b"Content-Type: application/jsonl\r\n\r\n%b\r\n--%b--\r\n"
+        % (boundary, boundary, b"{}" * 99, boundary)
+    )
 
 
 @pytest.mark.parametrize(
-    "disposition",
+    ("disposition", "param"),
     [
-        'form-data; name="extra_headers"',
-        "form-data; name=extra_headers",
-        'form-data; filename="a"; NAME="api_base"',
+        ('form-data; name="extra_headers"', "extra_headers"),
+        ("form-data; name=extra_headers", "extra_headers"),
+        ('form-data; filename="a"; NAME="api_base"', "api_base"),
+        ('form-data; name="api_base[]"', "api_base"),
+        ('form-data; name="litellm_metadata[api_base]"', "litellm_metadata[api_base]"),
     ],
 )
 @pytest.mark.parametrize("size", [1, 7, 1000])
-async def test_a_form_must_not_steer(made: Any, disposition: str, size: int) -> None:
+async def test_a_form_must_not_steer(made: Any, disposition: str, param: str, size: int) -> None:
     """However a field's name is written, and wherever the bytes are cut."""
     client, process = made(ok)
     form = f'--b\r\nContent-Disposition: {disposition}\r\n\r\n{{"x": 1}}\r\n--b--\r\n'.encode()
@@ -189,17 +276,38 @@ async def test_a_form_must_not_steer(made: Any, disposition: str, size: int) -> 
 
     headers = {"content-type": "multipart/form-data; boundary=b"}
     answer = await client.post("/v1/files", content=pieces(), headers=headers)
-    assert answer.status_code == 400
-    assert answer.json()["error"]["param"] in ("extra_headers", "api_base")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
     assert process.seen == []
 
 
-async def test_a_query_string_body_must_not_steer(made: Any) -> None:
-    """The other kind of form, its names decoded."""
+@pytest.mark.parametrize(
+    ("field", "value", "status", "param"),
+    [
+        ("model", "groq/whisper", 404, "model"),
+        ("metadata", '{"api_base": "http://x"}', 400, "metadata.api_base"),
+        ("metadata", "no JSON", 400, "metadata"),
+        ("metadata", "x" * 70_000, 400, "metadata"),
+    ],
+)
+async def test_a_field_that_litellm_reads_is_read(
+    made: Any, monkeypatch: pytest.MonkeyPatch, field: str, value: str, status: int, param: str
+) -> None:
+    """The model of a form is a configured one, and its metadata steer no more than a JSON body's."""
+    monkeypatch.setattr(ProxyConfig, "max_body_bytes", 1_000_000)
     client, process = made(ok)
-    headers = {"content-type": "application/x-www-form-urlencoded"}
-    answer = await client.post("/v1/files", content=b"purpose=x&api%5Fbase=http", headers=headers)
-    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "api_base")
+    answer = await client.post("/v1/audio/transcriptions", data={field: value}, files={"file": ("a", b"x")})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (status, param)
+    assert process.seen == []
+
+
+async def test_a_url_encoded_form_is_no_json(made: Any) -> None:
+    """No route takes that kind of form, and LiteLLM never sees one."""
+    client, process = made(ok)
+    answer = await client.post("/v1/files", data={"purpose": "x", "api_base": "http"})
+    assert (answer.status_code, answer.json()["error"]["message"]) == (
+        400,
+        "The request body is not valid JSON.",
+    )
     assert process.seen == []
 
 
@@ -356,6 +464,6 @@ async def test_a_hang_up_before_the_answer_cancels(
 async def test_families_hide_no_route_of_ours() -> None:
     """No path of a family is one of the named routes."""
     app = build_app(make_config(), FakeBackend())
-    for family in data.FAMILIES:
+    for family in FAMILIES:
         scope = {"type": "http", "method": "POST", "path": f"/v1/{family}", "headers": []}
         assert len([r for r in app.router.routes if r.matches(scope)[0] is Match.FULL]) == 1

@@ -79,7 +79,7 @@ async def test_a_request_is_one_line(output: Output) -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 5}
     backend = FakeBackend(reply={"usage": usage}, headers={"x-request-id": "req_1"})
     sent = {**AUTH, "x-request-id": "mine-1", "x-memory-user-id": "ann"}
-    await ask(backend, f"{CHAT}?a=b", json=ASKED, headers=sent)
+    await ask(backend, f"{CHAT}?beta=true", json=ASKED, headers=sent)
     [line] = output.records()
     times = {name: line.pop(name) for name in ("total_ms", "upstream_ms", "overhead_ms")}
     assert all(isinstance(value, float) and value >= 0 for value in times.values())
