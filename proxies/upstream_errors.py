@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
+
+import httpx
 
 from proxies.errors import (
     TIMED_OUT,
@@ -14,6 +17,7 @@ from proxies.errors import (
 )
 from proxies.provider_message import Said, clean_message
 from proxies.sessions import STALLED
+from proxies.support.jsontext import json_object
 
 
 def upstream_error(
@@ -29,21 +33,38 @@ def upstream_error(
 
     `status` and `text` are LiteLLM's, from the process's body or the exception's message; `answered` says
     whether the provider is known to have sent a status line; `code` and `param` are the provider's where
-    the caller has them; `headers` those that the client may see.
+    the caller has them; `headers` are the provider's as they came.
     """
     said = clean_message(text)
     sentence = said.sentence
     their_status = status if answered else None
     status, failure = _cause(status, text, said, answered)
     if failure is not None:
-        error = ProxyError(status, failure, headers=headers)
+        error = ProxyError(status, failure)
     else:
         if not sentence:
             sentence = f"The provider answered {status_line(status)}."
         code = _code(status, text, sentence, code or said.code)
-        error = ProxyError(status, sentence, code=code, param=param, headers=headers)
+        error = ProxyError(status, sentence, code=code, param=param)
     error.upstream_status = their_status
+    error.upstream_headers = dict(headers or {})
     return error
+
+
+def connection_error(error: httpx.HTTPError, unreachable: str = UNREACHABLE) -> ProxyError:
+    """Turn a call that ended without a whole answer into the error that the client gets."""
+    return (
+        ProxyError(504, TIMED_OUT)
+        if isinstance(error, httpx.TimeoutException)
+        else ProxyError(502, unreachable)
+    )
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """The JSON object that `text` is, else raise `ProxyError` 502: whoever sent it answers with nothing else."""
+    if (value := json_object(text)) is None:
+        raise ProxyError(502, UNREADABLE)
+    return value
 
 
 # LiteLLM answers all of these with 500 and only its wording tells them apart. Both HTTP stacks are covered:

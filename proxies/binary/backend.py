@@ -16,12 +16,13 @@ from proxies.backend import Call, Forwarded, Reply
 from proxies.binary.supervisor import Supervisor
 from proxies.config.loading import litellm_key as key_of
 from proxies.config.models import ProxyConfig
-from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
-from proxies.headers import for_client, from_litellm
+from proxies.errors import UNREACHABLE, ProxyError
+from proxies.headers import from_litellm
 from proxies.provider_message import of_validation
 from proxies.sessions import ProxySessionManager
+from proxies.support.jsontext import json_object, text_or_none
 from proxies.support.sse import SSEDecoder
-from proxies.upstream_errors import upstream_error
+from proxies.upstream_errors import connection_error, read_object, upstream_error
 
 _OWN = "litellm"
 """What the clients for a process of our own are kept under."""
@@ -67,13 +68,10 @@ class BinaryBackend:
         try:
             answer = await session.request(method="POST", **self._request(call))
         except httpx.HTTPError as error:
-            raise _failure(error) from None
+            raise connection_error(error, _GONE) from None
         if answer.status_code != 200:
             raise _refusal(answer.status_code, answer.text, answer.headers)
-        body = _object(answer.text)
-        if body is None:
-            raise ProxyError(502, UNREADABLE)
-        return Reply({**body, "model": call.model}, from_litellm(answer.headers))
+        return Reply(read_object(answer.text), from_litellm(answer.headers))
 
     async def stream(self, call: Call) -> BinaryStream:
         session = await self._session(call.user_id)
@@ -87,14 +85,11 @@ class BinaryBackend:
                         answer.status_code, (await answer.aread()).decode("utf-8", "replace"), answer.headers
                     )
             except httpx.HTTPError as error:
-                raise _failure(error) from None
+                raise connection_error(error, _GONE) from None
             return BinaryStream(answer, opened.pop_all())
 
     def sessions(self) -> dict[str, int]:
         return self._sessions.count()
-
-    def check_forwards(self) -> None:
-        """LiteLLM has them all."""
 
     async def forward(self, request: Forwarded) -> BinaryPassage:
         session = await self._session(request.user_id)
@@ -109,7 +104,7 @@ class BinaryBackend:
                 text = (await answer.aread()).decode("utf-8", "replace")
                 raise _refusal(answer.status_code, text, answer.headers)
         except httpx.HTTPError as error:
-            raise _failure(error) from None
+            raise connection_error(error, _GONE) from None
         return BinaryPassage(answer)
 
     async def aclose(self) -> None:
@@ -160,15 +155,19 @@ class BinaryStream:
         self.headers: Mapping[str, str] = from_litellm(answer.headers)
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
-        decoder = SSEDecoder()
         try:
-            async for piece in self._answer.aiter_bytes():
-                for event in decoder.feed(piece):
-                    if event.data == "[DONE]":
-                        return
-                    yield self._chunk(event.data)
+            async for chunk in self._chunks():
+                yield chunk
         except httpx.HTTPError as error:
-            raise _failure(error) from None
+            raise connection_error(error, _GONE) from None
+
+    async def _chunks(self) -> AsyncIterator[dict[str, Any]]:
+        decoder = SSEDecoder()
+        async for piece in self._answer.aiter_bytes():
+            for event in decoder.feed(piece):
+                if event.data == "[DONE]":
+                    return
+                yield self._chunk(event.data)
         for event in decoder.flush():
             if event.data == "[DONE]":
                 return
@@ -179,9 +178,7 @@ class BinaryStream:
         await self._opened.aclose()
 
     def _chunk(self, data: str) -> dict[str, Any]:
-        chunk = _object(data)
-        if chunk is None:
-            raise ProxyError(502, UNREADABLE)
+        chunk = read_object(data)
         if isinstance(chunk.get("error"), dict) and "choices" not in chunk and "type" not in chunk:
             code = str(chunk["error"].get("code") or "")
             status = int(code) if code.isdigit() and 400 <= int(code) <= 599 else 500
@@ -208,37 +205,17 @@ class BinaryPassage:
         await self._answer.aclose()
 
 
-def _failure(error: httpx.HTTPError) -> ProxyError:
-    """The LiteLLM process itself didn't answer."""
-    return ProxyError(504, TIMED_OUT) if isinstance(error, httpx.TimeoutException) else ProxyError(502, _GONE)
-
-
 def _refusal(status: int, text: str, headers: Mapping[str, str]) -> ProxyError:
     """The LiteLLM process answered with an error, its own or the provider's."""
-    body = _object(text) or {}
+    body = json_object(text) or {}
     error = body.get("error")
     if not isinstance(error, dict):
         error = of_validation(body.get("detail")) or {"message": body.get("detail") or text}
     message = str(error.get("message") or "")
     if status == 401 and message.startswith("Authentication Error"):
         return ProxyError(502, _REFUSED)
+    param = text_or_none(error.get("param"))
+    if param == "None":  # LiteLLM's word for null
+        param = None
     provider = from_litellm(headers)
-    return upstream_error(
-        status,
-        message,
-        answered=bool(provider),
-        param=None if error.get("param") == "None" else _text(error.get("param")),  # LiteLLM's word for null
-        headers=for_client(provider),
-    )
-
-
-def _object(text: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return upstream_error(status, message, answered=bool(provider), param=param, headers=provider)

@@ -57,7 +57,8 @@ async def forward(services: Services, request: Request) -> ASGIApp:
     path = request.scope["path"]
     if not _SAFE_PATH.fullmatch(path):
         raise ProxyError(404, f"There is no route {request.method} {redact_text(path)}.")
-    services.backend.check_forwards()
+    if (hand_on := services.backend.forward) is None:
+        raise ProxyError(404, "This route is not supported.", code="unsupported_route")
     record = current()
     limit, within = services.config.max_body_bytes, services.config.limits.body_timeout
     record.user_id = identify(request.headers, services.config).user_id
@@ -84,7 +85,7 @@ async def forward(services: Services, request: Request) -> ASGIApp:
         uploaded.set()
     raw_path = request.scope.get("raw_path") or path.encode()
     record.upstream.begin()
-    work = services.backend.forward(
+    work = hand_on(
         Forwarded(
             method=request.method,
             path=raw_path.partition(b"?")[0].decode("ascii"),
