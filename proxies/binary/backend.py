@@ -43,7 +43,7 @@ class BinaryBackend:
         self._given = (litellm_url or "").rstrip("/")
         self._key = litellm_key or ("" if litellm_url is None else key_of(config))
         # LiteLLM keeps the time of provider calls itself.
-        self._sessions = ProxySessionManager(read_timeout=None)
+        self._sessions = ProxySessionManager(read_timeout=None, limits=config.limits.answers)
 
     async def start(self) -> None:
         if self._process is not None:

@@ -32,7 +32,7 @@ class SdkBackend:
 
     def __init__(self, config: ProxyConfig) -> None:
         self._config = config
-        self._sessions = LiteLLMSessionManager(read_timeout=READ_TIMEOUT)
+        self._sessions = LiteLLMSessionManager(read_timeout=READ_TIMEOUT, limits=config.limits.answers)
         self._router = Router(config)
         self._started = False
 
