@@ -15,6 +15,7 @@ from proxies.errors import (
     ProxyError,
     status_line,
 )
+from proxies.litellm_refusals import refused_by_litellm
 from proxies.provider_message import Said, clean_message
 from proxies.sessions import STALLED
 from proxies.support.jsontext import json_object
@@ -28,12 +29,14 @@ def upstream_error(
     code: str | None = None,
     param: str | None = None,
     headers: Mapping[str, str] | None = None,
+    unasked: str | None = None,
 ) -> ProxyError:
     """Turn a failed upstream call into the error that the client gets.
 
     `status` and `text` are LiteLLM's, from the process's body or the exception's message; `answered` says
     whether the provider is known to have sent a status line; `code` and `param` are the provider's where
-    the caller has them; `headers` are the provider's as they came.
+    the caller has them; `headers` are the provider's as they came. `unasked` is the
+    route of a call that failed before the provider was asked: LiteLLM's sentence may then quote the whole request.
     """
     said = clean_message(text)
     sentence = said.sentence
@@ -41,6 +44,8 @@ def upstream_error(
     status, failure = _cause(status, text, said, answered)
     if failure is not None:
         error = ProxyError(status, failure)
+    elif unasked is not None and status in (400, 500):
+        error = refused_by_litellm(text, unasked)
     else:
         if not sentence:
             sentence = f"The provider answered {status_line(status)}."
@@ -113,6 +118,13 @@ _OWN_TIMEOUT = re.compile(
 )
 
 
+# What the guard of the clients says where it breaks off a body (`proxies.support.egress`).
+_OVER_A_LIMIT = re.compile(
+    r"The provider's answer is (larger than \d+ bytes|compressed more than \d+ times)\."
+    r"|A frame of the provider's stream is larger than \d+ bytes\."
+)
+
+
 _CONTEXT = re.compile(
     r"ContextWindowExceededError|context_length_exceeded|maximum context length|prompt is too long"
 )
@@ -136,6 +148,8 @@ def _cause(status: int, text: str, said: Said, answered: bool) -> tuple[int, str
     if status in (400, 500) and _STUMBLED.search(text):
         return 502, UNREADABLE
     if status == 500:
+        if over := _OVER_A_LIMIT.search(text):
+            return 502, over[0]
         if sentence == STALLED:
             return 504, TIMED_OUT
         if _JSON_ERROR.search(sentence) or (said.html and _UNREADABLE.search(text)):

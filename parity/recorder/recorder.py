@@ -33,7 +33,7 @@ from parity.provider.server import refused_url, serve_in_thread
 from parity.recording import calls, sdk_objects
 from parity.recording.file import ProcessAnswer, ProcessCall, Recording, RecordingError, SdkAnswer, SdkCall
 from parity.recording.litellm_import import litellm  # noqa: F401  # quietly, before anything asks for its functions
-from parity.targets.arms import ARMS, SDK_FUNCTIONS, Arm, create_app, litellm_process
+from parity.targets.arms import ARMS, SDK_FUNCTIONS, UNASKED, Arm, create_app, litellm_process, noting_calls
 from parity.targets.client import Credentials, play
 from parity.targets.deployments import MOCKED_KEY, PROVIDER_URL, QUICK_RETRIES, REFUSED_URL, config_document
 from parity.targets.doubles import httpx_on
@@ -168,8 +168,11 @@ class TappedSdk:
 
         token = _inside.set(True)
         try:
-            value = await self._real(**arguments)
+            with noting_calls() as made:
+                value = await self._real(**arguments)
         except Exception as error:
+            if not made and not isinstance(error, httpx.HTTPError):
+                setattr(error, UNASKED, True)
             record(SdkAnswer(raises=sdk_objects.dump_exception(error)))
             raise
         finally:

@@ -13,11 +13,13 @@ from typing import Any
 import httpx
 
 from proxies.backend import Call, Forwarded, Reply
+from proxies.binary.inside import UNASKED_HEADER
 from proxies.binary.supervisor import Supervisor
 from proxies.config.loading import litellm_key as key_of
 from proxies.config.models import ProxyConfig
 from proxies.errors import UNREACHABLE, ProxyError
 from proxies.headers import from_litellm
+from proxies.litellm_refusals import is_litellms_own
 from proxies.provider_message import of_validation
 from proxies.sessions import ProxySessionManager
 from proxies.support.jsontext import json_object, text_or_none
@@ -70,7 +72,7 @@ class BinaryBackend:
         except httpx.HTTPError as error:
             raise connection_error(error, _GONE) from None
         if answer.status_code != 200:
-            raise _refusal(answer.status_code, answer.text, answer.headers)
+            raise self._refusal(call.route, answer.status_code, answer.text, answer.headers)
         return Reply(read_object(answer.text), from_litellm(answer.headers))
 
     async def stream(self, call: Call) -> BinaryStream:
@@ -81,9 +83,8 @@ class BinaryBackend:
                     session.stream(method="POST", **self._request(call))
                 )
                 if answer.status_code != 200:
-                    raise _refusal(
-                        answer.status_code, (await answer.aread()).decode("utf-8", "replace"), answer.headers
-                    )
+                    text = (await answer.aread()).decode("utf-8", "replace")
+                    raise self._refusal(call.route, answer.status_code, text, answer.headers)
             except httpx.HTTPError as error:
                 raise connection_error(error, _GONE) from None
             return BinaryStream(answer, opened.pop_all())
@@ -102,7 +103,7 @@ class BinaryBackend:
             answer = await session.send(outgoing, stream=True)
             if answer.status_code >= 400:
                 text = (await answer.aread()).decode("utf-8", "replace")
-                raise _refusal(answer.status_code, text, answer.headers)
+                raise self._refusal(request.path, answer.status_code, text, answer.headers)
         except httpx.HTTPError as error:
             raise connection_error(error, _GONE) from None
         return BinaryPassage(answer)
@@ -124,6 +125,13 @@ class BinaryBackend:
     @property
     def _url(self) -> str:
         return self._given if self._process is None else self._process.url
+
+    def _refusal(self, route: str, status: int, text: str, headers: Mapping[str, str]) -> ProxyError:
+        """The error of the LiteLLM process as the client gets it; it says so where it asked no provider."""
+        unasked = headers.get(UNASKED_HEADER) == "no"
+        if self._process is None and not from_litellm(headers):  # one that we didn't start says nothing
+            unasked = unasked or is_litellms_own(_said(text)[0])
+        return _refusal(status, text, headers, route if unasked else None)
 
     def _request(self, call: Call) -> dict[str, Any]:
         """LiteLLM forwards `x-*` headers as they are; the others it only takes as a parameter."""
@@ -205,17 +213,27 @@ class BinaryPassage:
         await self._answer.aclose()
 
 
-def _refusal(status: int, text: str, headers: Mapping[str, str]) -> ProxyError:
-    """The LiteLLM process answered with an error, its own or the provider's."""
+def _refusal(status: int, text: str, headers: Mapping[str, str], unasked: str | None = None) -> ProxyError:
+    """The LiteLLM process answered with an error, its own or the provider's; `unasked` is as in `upstream_error`."""
+    message, param = _said(text)
+    if status == 401 and message.startswith("Authentication Error"):
+        return ProxyError(502, _REFUSED)
+    provider = from_litellm(headers)
+    return upstream_error(
+        status if status >= 400 else 502,
+        message,
+        answered=bool(provider),
+        unasked=unasked,
+        param=param,
+        headers=provider,
+    )
+
+
+def _said(text: str) -> tuple[str, str | None]:
+    """The message and the `param` of an error's body."""
     body = json_object(text) or {}
     error = body.get("error")
     if not isinstance(error, dict):
         error = of_validation(body.get("detail")) or {"message": body.get("detail") or text}
-    message = str(error.get("message") or "")
-    if status == 401 and message.startswith("Authentication Error"):
-        return ProxyError(502, _REFUSED)
     param = text_or_none(error.get("param"))
-    if param == "None":  # LiteLLM's word for null
-        param = None
-    provider = from_litellm(headers)
-    return upstream_error(status, message, answered=bool(provider), param=param, headers=provider)
+    return str(error.get("message") or ""), None if param == "None" else param  # LiteLLM's word for null

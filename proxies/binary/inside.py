@@ -20,7 +20,7 @@ from proxies.support.egress import AnswerLimits, Guard, add_hooks, noting_calls
 LIMITS_VARIABLE = "MEMORY_PROXY_ANSWER_LIMITS"
 """The environment variable with the limits, three numbers with commas between them."""
 
-UNASKED = "x-memory-proxy-asked"
+UNASKED_HEADER = "x-memory-proxy-asked"
 """The header of an error that says `no` when no provider was asked."""
 
 
@@ -108,7 +108,7 @@ class Marking:
 
             async def marked(message: Any) -> None:
                 if message["type"] == "http.response.start" and message["status"] >= 400 and not calls:
-                    message = {**message, "headers": [*message["headers"], (UNASKED.encode(), b"no")]}
+                    message = {**message, "headers": [*message["headers"], (UNASKED_HEADER.encode(), b"no")]}
                 await send(message)
 
             await self._app(scope, receive, marked)

@@ -6,8 +6,11 @@ Read it beside `proxies/binary/backend.py`: the same functions in the same order
 from __future__ import annotations
 
 import contextlib
+import inspect
+import os
+import traceback
 from collections.abc import AsyncIterator, Iterable, Mapping
-from functools import cache, partialmethod
+from functools import cache, partialmethod, wraps
 from operator import attrgetter
 from typing import Any
 
@@ -21,6 +24,7 @@ from proxies.headers import from_litellm
 from proxies.sdk.clients import client_for
 from proxies.sdk.router import ROUTING_PARAMS, Router
 from proxies.sessions import READ_TIMEOUT, LiteLLMSessionManager, bodies_of_answers
+from proxies.support.egress import UNASKED, Guard, add_hooks, noting_calls
 from proxies.support.jsontext import text_or_none
 from proxies.support.litellm_environment import stay_local
 from proxies.support.sse import SSEDecoder
@@ -38,6 +42,7 @@ class SdkBackend:
 
     async def start(self) -> None:
         _make_known(self._config.model_list)
+        _guard_own_clients(Guard(self._config.limits.answers))
         self._started = True
 
     async def check_ready(self) -> None:
@@ -48,10 +53,11 @@ class SdkBackend:
         async def ask(deployment: Deployment) -> Any:
             return await _function(call)(**await self._request(call, deployment))
 
-        try:
-            answer = await self._router.run(call.model, ask)
-        except Exception as error:
-            raise _refusal(error, call.route) from None
+        with noting_calls() as made:
+            try:
+                answer = await self._router.run(call.model, ask)
+            except Exception as error:
+                raise _refusal(error, call.route, asked=bool(made)) from None
         unset = KINDS[call.route].nulls
         return Reply(answer if isinstance(answer, dict) else _dump(answer, unset), _provider_headers(answer))
 
@@ -62,10 +68,11 @@ class SdkBackend:
             with bodies_of_answers(bodies):
                 return await _function(call)(**await self._request(call, deployment))
 
-        try:
-            answer = await self._router.stream(call.model, ask)
-        except Exception as error:
-            raise _refusal(error, call.route) from None
+        with noting_calls() as made:
+            try:
+                answer = await self._router.stream(call.model, ask)
+            except Exception as error:
+                raise _refusal(error, call.route, asked=bool(made)) from None
         return SdkStream(call, answer, bodies)
 
     def sessions(self) -> dict[str, int]:
@@ -111,7 +118,7 @@ class SdkStream:
             async for chunk in self._chunks():
                 yield chunk
         except Exception as error:
-            raise _refusal(error, self._call.route) from None
+            raise _refusal(error, self._call.route, asked=True) from None
 
     async def _chunks(self) -> AsyncIterator[dict[str, Any]]:
         decoder = SSEDecoder()
@@ -131,13 +138,19 @@ class SdkStream:
             await body.aclose()
 
 
-def _refusal(error: Exception, route: str) -> Exception:
-    """What LiteLLM raised, the provider's error or its own; anything else is a bug and stays what it is."""
+def _refusal(error: Exception, route: str, *, asked: bool) -> Exception:
+    """What LiteLLM raised, the provider's error or its own; anything else is a bug and stays what it is.
+
+    `asked`: a provider was called before.
+    """
     if isinstance(error, httpx.HTTPError):
         return connection_error(error)
     status = getattr(error, "status_code", None)
+    unasked = _unasked(error, asked)
     if not isinstance(status, int):
-        return error
+        if not unasked:
+            return error
+        status = 400
     behind = getattr(error, "original_exception", None)
     if behind is not None and getattr(behind, "status_code", None) is None:
         status = 500  # a stream that broke: LiteLLM gives it a 503 for want of a status, its process none
@@ -150,10 +163,19 @@ def _refusal(error: Exception, route: str) -> Exception:
         status,
         _public(str(getattr(error, "message", None) or error), route),
         answered=bool(provider),
+        unasked=route if unasked and not provider else None,
         code=text_or_none(code),
         param=text_or_none(getattr(error, "param", None)),
         headers=provider,
     )
+
+
+def _unasked(error: Exception, asked: bool) -> bool:
+    """Whether LiteLLM itself raised it, and without asking; a recording says so in an attribute."""
+    if (noted := getattr(error, UNASKED, None)) is not None:
+        return bool(noted)
+    [*_, last] = [None, *traceback.extract_tb(error.__traceback__)]
+    return not asked and last is not None and f"{os.sep}litellm{os.sep}" in last.filename
 
 
 def _dump(answer: Any, unset: bool = False) -> dict[str, Any]:
@@ -204,6 +226,26 @@ def _litellm() -> Any:
     litellm.use_chat_completions_url_for_anthropic_messages = True
     _dump_in_silence()
     return litellm
+
+
+def _guard_own_clients(guard: Guard) -> None:
+    """Guard the clients that LiteLLM makes itself, for providers that take none of ours."""
+    from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+    from litellm.llms.openai.common_utils import BaseOpenAILLM
+
+    for owner, name in ((AsyncHTTPHandler, "create_client"), (BaseOpenAILLM, "_get_async_http_client")):
+        made = inspect.getattr_static(owner, name)
+        function = getattr(made, "__func__", made)
+        function = getattr(function, "__wrapped__", function)
+
+        @wraps(function)
+        def guarded(*args: Any, _function: Any = function, **options: Any) -> Any:
+            client = _function(*args, **options)
+            if client is not None:
+                add_hooks(client, guard.hooks())
+            return client
+
+        setattr(owner, name, staticmethod(guarded) if isinstance(made, staticmethod) else guarded)
 
 
 @cache

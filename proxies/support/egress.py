@@ -32,6 +32,9 @@ _CREDENTIAL = re.compile(r"auth|key|token|cookie|secret|signature", re.IGNORECAS
 _STREAM = re.compile(rb'"stream"\s*:\s*true')
 _BLANK_LINES = (b"\n\n", b"\r\r", b"\r\n\r\n")
 
+UNASKED = "unasked"
+"""The attribute of an exception that was recorded: whether it was raised before a provider was asked."""
+
 _asked: ContextVar[list[str] | None] = ContextVar("asked", default=None)
 
 
@@ -98,13 +101,14 @@ class Guard:
         if encoding != "identity":
             for name in ("content-encoding", "content-length"):
                 response.headers.pop(name, None)
-        if kind == "application/json" and not fetched and not _streamed(response):
+        if kind == "application/json" and not fetched and not await _streamed(response):
             try:
-                response.stream = httpx.ByteStream(b"".join([piece async for piece in body]))
+                whole = b"".join([piece async for piece in body])
             except TooLarge as error:
                 await _refuse(response, str(error))
                 return
             await body.aclose()
+            _become(response, response.status_code, response.headers, whole)
         else:
             response.stream = body
 
@@ -247,12 +251,12 @@ def _redirected(status: int) -> str:
     )
 
 
-def _streamed(response: httpx.Response) -> bool:
+async def _streamed(response: httpx.Response) -> bool:
     """Whether the answer may be a stream that goes by another name."""
     request = response.request
     if response.status_code >= 400 or not isinstance(request.stream, httpx.ByteStream):
         return False
-    return _STREAM.search(request.content) is not None
+    return _STREAM.search(await request.aread()) is not None
 
 
 async def _empty(response: httpx.Response) -> None:
@@ -271,9 +275,16 @@ def _replace(response: httpx.Response, message: str) -> None:
     """Make `response` a 502 whose error says `message`, as a provider would write it."""
     error = {"message": message, "type": "api_error", "param": None, "code": "bad_gateway"}
     body = json.dumps({"error": error}).encode()
-    response.status_code = HTTPStatus.BAD_GATEWAY
-    response.headers = httpx.Headers({"content-type": "application/json", "content-length": str(len(body))})
-    response.stream = httpx.ByteStream(body)
+    _become(response, HTTPStatus.BAD_GATEWAY, httpx.Headers({"content-type": "application/json"}), body)
+
+
+def _become(response: httpx.Response, status: int, headers: httpx.Headers, body: bytes) -> None:
+    """Make `response` another one, in place: hooks can't give back a new one."""
+    for read in ("_content", "_decoder"):  # what a transport of a test may have read before
+        vars(response).pop(read, None)
+    response.__init__(  # type: ignore[misc]
+        status, headers=headers, content=body, request=response.request, extensions=response.extensions
+    )
 
 
 def add_hooks(client: Any, hooks: Mapping[str, list[Any]]) -> None:
