@@ -230,6 +230,50 @@ async def test_bug_stays_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
         await sdk.SdkBackend(config(OPENAI)).complete(call())
 
 
+WIZARD = [{"role": "wizard", "content": "My secret is tea."}]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_what_litellm_refuses_itself(provider: Any, streamed: bool) -> None:
+    """Nobody is asked, and the refusal is in our words."""
+    seen = provider(lambda request: httpx.Response(500))
+    asked = call(params={"messages": WIZARD, "stream": streamed})
+    backend = sdk.SdkBackend(config(ANTHROPIC))
+    with pytest.raises(ProxyError, match="A message has a role") as caught:
+        await (backend.stream(asked) if streamed else backend.complete(asked))
+    assert (caught.value.status, caught.value.param, seen) == (400, "messages", [])
+
+
+async def test_a_value_error_of_litellms_is_a_refusal(provider: Any) -> None:
+    """What LiteLLM raises without a status before it asks is no bug of ours."""
+    seen = provider(lambda request: httpx.Response(500))
+    params = {
+        "messages": MESSAGES,
+        "max_tokens": 9,
+        "tools": [],
+        "tool_choice": {"type": "My secret is tea."},
+    }
+    with pytest.raises(ProxyError, match="no tool choice") as caught:
+        await sdk.SdkBackend(config(OPENAI)).complete(Call("messages", "fast", params))
+    assert (caught.value.status, seen) == (400, [])
+
+
+async def test_litellms_own_clients_are_guarded() -> None:
+    """A provider that takes no client of ours is called by one that follows no redirect to another origin."""
+    from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+    from litellm.llms.openai.common_utils import BaseOpenAILLM
+
+    backend = sdk.SdkBackend(config(OPENAI))
+    await backend.start()
+    handler = AsyncHTTPHandler()
+    other = BaseOpenAILLM._get_async_http_client()
+    assert other is not None
+    for client in (handler.client, other):
+        assert len(client.event_hooks["response"]) >= 1
+        await client.aclose()
+    await backend.aclose()
+
+
 async def test_readiness() -> None:
     """Ready once LiteLLM is loaded."""
     backend = sdk.SdkBackend(config(OPENAI))

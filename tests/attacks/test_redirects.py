@@ -1,0 +1,76 @@
+"""Providers that send a call elsewhere: nothing of it may arrive there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from parity.targets.arms import ARMS
+from tests.attacks import hostile
+from tests.attacks.hostile import Scene
+
+pytest.importorskip("litellm")
+pytest.importorskip("prisma")
+pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
+
+MODELS = ("openai", "claude", "groq")
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with hostile.scene(tmp_path_factory.mktemp("redirects")) as running:
+        yield running
+        assert running.trap.requests == []
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("arm", ARMS)
+def test_elsewhere(scene: Scene, arm: str, model: str, stream: bool) -> None:
+    """No redirect to another origin is followed, whatever its status; the client hears of it, not where it led."""
+    for place in hostile.PLACES:
+        if place.endswith(("/elsewhere", "/user", "/port", "/nowhere")):
+            asked = len(scene.provider.requests)
+            answer = scene.ask(arm, f"{model}/{place}", stream=stream)
+            assert answer.status_code == 502, place
+            error = answer.json()["error"]
+            assert error["message"].startswith(f"The provider answered {place[:3]} "), place
+            assert "127.0.0.1" not in answer.text
+            assert len(scene.provider.requests) == asked + 1, place
+            assert scene.trap.requests == [], place
+
+
+@pytest.mark.parametrize("route", ["chat/completions", "messages", "responses", "embeddings"])
+@pytest.mark.parametrize("arm", ARMS)
+def test_every_route(scene: Scene, arm: str, route: str) -> None:
+    """It is the same on each route to a model."""
+    for model in ("openai", "claude"):
+        if (model, route) != ("claude", "embeddings"):
+            answer = scene.ask(arm, f"{model}/307/elsewhere", route)
+            assert answer.status_code == 502
+            assert "The provider answered 307 Temporary Redirect" in answer.text
+    assert scene.trap.requests == []
+
+
+@pytest.mark.parametrize("place", ["307/here", "308/here", "307/relative"])
+@pytest.mark.parametrize("model", ["openai", "claude"])
+@pytest.mark.parametrize("arm", ARMS)
+def test_here(scene: Scene, arm: str, model: str, place: str) -> None:
+    """A 307 or 308 to the same origin is followed with method, body and key, and its answer is the client's."""
+    asked = len(scene.provider.requests)
+    answer = scene.ask(arm, f"{model}/{place}")
+    assert answer.status_code == 200, answer.text
+    [(first, _, body), (second, headers, again)] = scene.provider.requests[asked:]
+    assert second == first.replace(place, "well")
+    assert again == body
+    assert hostile.PROVIDER_KEY in str(headers)
+
+
+@pytest.mark.parametrize("place", ["301/here", "302/here", "303/here", "300/here", "307/loop"])
+@pytest.mark.parametrize("arm", ARMS)
+def test_not_even_here(scene: Scene, arm: str, place: str) -> None:
+    """What would lose the method is not followed to the same origin either, and a loop ends after three."""
+    asked = len(scene.provider.requests)
+    assert scene.ask(arm, f"openai/{place}").status_code == 502
+    assert len(scene.provider.requests) - asked == (4 if place == "307/loop" else 1)
