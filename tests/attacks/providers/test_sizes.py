@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from parity.targets.arms import ARMS
-from tests.attacks import hostile
-from tests.attacks.hostile import MAX_ANSWER, MAX_FRAME, Scene
+from tests.attacks.providers.hostile import MAX_ANSWER, MAX_FRAME, Scene
 from tests.live.measures import AVAILABLE, family, resident
-
-pytest.importorskip("litellm")
-pytest.importorskip("prisma")
-pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
 LARGER = f"The provider's answer is larger than {MAX_ANSWER} bytes."
 FRAME = f"A frame of the provider's stream is larger than {MAX_FRAME} bytes."
 PACKED = "The provider's answer is compressed in a way that it was not asked for."
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with hostile.scene(tmp_path_factory.mktemp("sizes")) as running:
-        for arm in ARMS:
-            for model in ("openai", "claude"):  # what is loaded with the first call is nobody's attack
-                assert running.ask(arm, f"{model}/well").status_code == 200
-        yield running
 
 
 @pytest.mark.skipif(not AVAILABLE, reason="measures by /proc")
@@ -47,6 +32,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 @pytest.mark.parametrize("arm", ARMS)
 def test_too_much(scene: Scene, arm: str, model: str, place: str, stream: bool, message: str) -> None:
     """It is a 502 that names the limit, soon, and nothing of it is kept."""
+    assert (
+        scene.ask(arm, f"{model}/well").status_code == 200
+    )  # what is loaded with the first call is nobody's attack
     before = resident(family(scene.pids[arm]))
     begun = time.monotonic()
     answer = scene.ask(arm, f"{model}/{place}", stream=stream)

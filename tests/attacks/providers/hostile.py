@@ -76,16 +76,16 @@ def scene(folder: Path) -> Iterator[Scene]:
         provider, trap = Seen(), Seen()
         elsewhere = closing.enter_context(_serving(trap, ""))
         url = closing.enter_context(_serving(provider, elsewhere))
-        processes = {}
-        for arm in ARMS:
-            path = folder / f"{arm}.json"
-            path.write_text(json.dumps(_config(url)))
-            processes[arm] = ProxyProcess(arm, path)
-            closing.callback(processes[arm].stop)
-        deadline = time.monotonic() + START_DEADLINE
-        urls = {arm: process.wait_listening(deadline) for arm, process in processes.items()}
+        urls, pids = {}, {}
+        path = folder / "config.json"
+        path.write_text(json.dumps(_config(url)))
+        for arm in ARMS:  # one after the other: each start keeps a processor busy
+            process = ProxyProcess(arm, path)
+            closing.callback(process.stop)
+            urls[arm] = process.wait_listening(time.monotonic() + START_DEADLINE)
+            pids[arm] = process.pid
         client = closing.enter_context(httpx.Client(timeout=60, trust_env=False))
-        yield Scene(urls, {arm: process.pid for arm, process in processes.items()}, provider, trap, client)
+        yield Scene(urls, pids, provider, trap, client)
 
 
 def _config(url: str) -> dict[str, Any]:
@@ -102,8 +102,11 @@ def _config(url: str) -> dict[str, Any]:
             for deployment in (
                 model(f"openai/{place}", "openai/gpt-4o-mini", f"{url}/{place}/v1"),
                 model(f"claude/{place}", "anthropic/claude-3-5-haiku-20241022", f"{url}/{place}"),
-                model(f"groq/{place}", "groq/llama-3.1-8b-instant", f"{url}/{place}/v1"),
             )
+        ]
+        + [
+            model(f"groq/{place}", "groq/llama-3.1-8b-instant", f"{url}/{place}/v1")
+            for place in ("302/elsewhere", "307/elsewhere", "308/elsewhere", "well")
         ],
         "general_settings": {"master_key": KEY},
         "limits": {"max_answer_bytes": MAX_ANSWER, "max_frame_bytes": MAX_FRAME},
