@@ -2,11 +2,23 @@
 
 front (routes, auth, checks, envelopes)  ──Call──>  Backend (binary | sdk)
                                          <──Reply / Stream / ProxyError──
+
+A backend returns what came, and the front makes of it what the client may see: it filters the provider's headers, puts
+the model's name back that the client asked for, and leaves out nulls; of answers, streams and failures alike.
+
+    class Backend:
+        forward = None  # only the routes of proxies.dialects.kinds
+
+        async def complete(self, call: Call) -> Reply:
+            answer = await ask_somebody(call.route, {"model": call.model, **call.params}, call.headers)
+            if answer.status != 200:
+                raise upstream_error(answer.status, answer.text, answered=True, headers=answer.headers)
+            return Reply(answer.json(), answer.headers)
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -29,7 +41,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer. `headers` are the provider's; the front applies the response allow-list."""
+    """A whole answer as it came: `headers` are the provider's, all of them."""
 
     body: dict[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -83,8 +95,11 @@ class Passage(Protocol):
     async def aclose(self) -> None: ...
 
 
+Forward = Callable[[Forwarded], Coroutine[Any, Any, Passage]]
+
+
 class Backend(Protocol):
-    """What an architecture must supply. Failures are `proxies.errors.ProxyError`.
+    """Names what an architecture must supply. Failures are `proxies.errors.ProxyError`.
 
     Cancelling `complete` or `stream` cancels the upstream call.
     """
@@ -101,9 +116,8 @@ class Backend(Protocol):
     def sessions(self) -> dict[str, int]:
         """How many persistent clients there are: `open`, for how many `upstreams`, of at most `limit`."""
 
-    def check_forwards(self) -> None:
-        """Return when `forward` can be used, else raise `ProxyError` (404)."""
-
-    async def forward(self, request: Forwarded) -> Passage: ...
+    @property
+    def forward(self) -> Forward | None:
+        """Answers other data routes; None in an architecture that has none of them."""
 
     async def aclose(self) -> None: ...

@@ -75,7 +75,8 @@ class ProxyError(Exception):
     """A failure with its place in the table: `type` and `code` come from `status` unless given.
 
     `headers` are sent with the answer, so only names that a client may see belong here.
-    `upstream_status` is what the provider answered, where it is known to have answered.
+    `upstream_status` is what the provider answered, where it is known to have answered, and `upstream_headers`
+    are those of its answer as they came: the front chooses which of them the client gets.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class ProxyError(Exception):
         self.param = param
         self.headers = dict(headers or {})
         self.upstream_status: int | None = None
+        self.upstream_headers: dict[str, str] = {}
 
 
 def envelope(error: ProxyError, dialect: Dialect = "openai") -> dict[str, Any]:

@@ -13,6 +13,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from proxies.support.jsontext import text_or_none
 from proxies.support.redact import MASK, redact_text
 
 
@@ -81,8 +82,8 @@ def clean_message(text: str) -> Said:
             sentence = inner.get("message") or inner.get("detail")
             return Said(
                 _fit(sentence if isinstance(sentence, str) else ""),
-                _text(inner.get("type")),
-                _text(inner.get("code")),
+                text_or_none(inner.get("type")),
+                text_or_none(inner.get("code")),
             )
     return Said("", html=True) if _HTML.search(core) else Said(_fit(core))
 
@@ -151,7 +152,3 @@ def _parsed(text: str) -> dict[str, Any] | str | None:
 def _fit(sentence: str) -> str:
     # The process masks with a word of its own; one mask for both, before ours looks at the surroundings.
     return redact_text(sentence.replace("REDACTED", MASK)).strip()
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

@@ -21,6 +21,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from proxies.support.egress import AnswerLimits, Guard
+
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 600.0
 """Seconds between two bytes of an answer, where the configuration says nothing."""
@@ -48,16 +50,21 @@ def bodies_of_answers(bodies: list[httpx.AsyncByteStream]) -> Iterator[None]:
 
 
 class _Sessions:
-    """What both managers share. `read_timeout` in seconds, None for no limit."""
+    """Does what all managers share. `read_timeout` in seconds, None for no limit; `limits` are those of answers."""
 
     _environment_proxy = True
     _keepalive_expiry = 30.0  # seconds
 
     def __init__(
-        self, *, read_timeout: float | None = READ_TIMEOUT, max_sessions: int = MAX_SESSIONS
+        self,
+        *,
+        read_timeout: float | None = READ_TIMEOUT,
+        max_sessions: int = MAX_SESSIONS,
+        limits: AnswerLimits | None = None,
     ) -> None:
         self._timeout = httpx.Timeout(read_timeout, connect=CONNECT_TIMEOUT, pool=CONNECT_TIMEOUT)
         self._max_sessions = max_sessions
+        self._guard = Guard(limits)
         self._sessions: OrderedDict[tuple[str, str], httpx.AsyncClient] = OrderedDict()
         self._pools: dict[str, httpx.AsyncHTTPTransport] = {}
         self._lock = asyncio.Lock()
@@ -101,7 +108,11 @@ class _Sessions:
         if upstream not in self._pools:
             self._pools[upstream] = self._pool(upstream)
         return httpx.AsyncClient(
-            transport=self._lend(self._pools[upstream]), timeout=self._timeout, headers=self._headers()
+            transport=self._lend(self._pools[upstream]),
+            timeout=self._timeout,
+            headers=self._headers(),
+            follow_redirects=True,  # as far as the guard lets it
+            event_hooks=self._guard.hooks(),
         )
 
     def _pool(self, upstream: str) -> httpx.AsyncHTTPTransport:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
+
+import httpx
 
 from proxies.errors import (
     TIMED_OUT,
@@ -12,8 +15,10 @@ from proxies.errors import (
     ProxyError,
     status_line,
 )
+from proxies.litellm_refusals import refused_by_litellm
 from proxies.provider_message import Said, clean_message
 from proxies.sessions import STALLED
+from proxies.support.jsontext import json_object
 
 
 def upstream_error(
@@ -24,26 +29,47 @@ def upstream_error(
     code: str | None = None,
     param: str | None = None,
     headers: Mapping[str, str] | None = None,
+    unasked: str | None = None,
 ) -> ProxyError:
     """Turn a failed upstream call into the error that the client gets.
 
     `status` and `text` are LiteLLM's, from the process's body or the exception's message; `answered` says
     whether the provider is known to have sent a status line; `code` and `param` are the provider's where
-    the caller has them; `headers` those that the client may see.
+    the caller has them; `headers` are the provider's as they came. `unasked` is the
+    route of a call that failed before the provider was asked: LiteLLM's sentence may then quote the whole request.
     """
     said = clean_message(text)
     sentence = said.sentence
     their_status = status if answered else None
     status, failure = _cause(status, text, said, answered)
     if failure is not None:
-        error = ProxyError(status, failure, headers=headers)
+        error = ProxyError(status, failure)
+    elif unasked is not None and status in (400, 500):
+        error = refused_by_litellm(text, unasked)
     else:
         if not sentence:
             sentence = f"The provider answered {status_line(status)}."
         code = _code(status, text, sentence, code or said.code)
-        error = ProxyError(status, sentence, code=code, param=param, headers=headers)
+        error = ProxyError(status, sentence, code=code, param=param)
     error.upstream_status = their_status
+    error.upstream_headers = dict(headers or {})
     return error
+
+
+def connection_error(error: httpx.HTTPError, unreachable: str = UNREACHABLE) -> ProxyError:
+    """Turn a call that ended without a whole answer into the error that the client gets."""
+    return (
+        ProxyError(504, TIMED_OUT)
+        if isinstance(error, httpx.TimeoutException)
+        else ProxyError(502, unreachable)
+    )
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """The JSON object that `text` is, else raise `ProxyError` 502: whoever sent it answers with nothing else."""
+    if (value := json_object(text)) is None:
+        raise ProxyError(502, UNREADABLE)
+    return value
 
 
 # LiteLLM answers all of these with 500 and only its wording tells them apart. Both HTTP stacks are covered:
@@ -92,6 +118,13 @@ _OWN_TIMEOUT = re.compile(
 )
 
 
+# What the guard of the clients says where it breaks off a body (`proxies.support.egress`).
+_OVER_A_LIMIT = re.compile(
+    r"The provider's answer is (larger than \d+ bytes|compressed more than \d+ times)\."
+    r"|A frame of the provider's stream is larger than \d+ bytes\."
+)
+
+
 _CONTEXT = re.compile(
     r"ContextWindowExceededError|context_length_exceeded|maximum context length|prompt is too long"
 )
@@ -115,6 +148,8 @@ def _cause(status: int, text: str, said: Said, answered: bool) -> tuple[int, str
     if status in (400, 500) and _STUMBLED.search(text):
         return 502, UNREADABLE
     if status == 500:
+        if over := _OVER_A_LIMIT.search(text):
+            return 502, over[0]
         if sentence == STALLED:
             return 504, TIMED_OUT
         if _JSON_ERROR.search(sentence) or (said.html and _UNREADABLE.search(text)):

@@ -95,6 +95,46 @@ class SilencesErrorFrames(Miniature):
         return SWALLOWED if isinstance(data, dict) and "error" in data else data
 
 
+class QuotesTheConversation(Miniature):
+    """Repeats in a refusal what the user said."""
+
+    def question(self, path: str, headers: MutableHeaders, document: Json) -> Json:
+        self.said = document.get("messages") if isinstance(document, dict) else None
+        return document
+
+    def answer(self, path: str, status: int, document: Json) -> Json:
+        if status == 400 and self.said:
+            error = document["error"]
+            return {"error": {**error, "message": f"{error['message']} Received Messages={self.said}"}}
+        return document
+
+
+class HandsRedirectsOn(Miniature):
+    """Sends its client where the provider sent it."""
+
+    def start(self, path: str, status: int, headers: MutableHeaders) -> int:
+        return 302 if self.redirected else status
+
+    def answer(self, path: str, status: int, document: Json) -> Json:
+        self.redirected = "a redirect is only followed" in str(document)
+        return document
+
+    redirected = False
+
+
+class UnpacksAnything(Miniature):
+    """Takes an answer that is packed beyond measure for a completion."""
+
+    def start(self, path: str, status: int, headers: MutableHeaders) -> int:
+        return 200 if self.packed else status
+
+    def answer(self, path: str, status: int, document: Json) -> Json:
+        self.packed = "compressed more than" in str(document)
+        return document
+
+    packed = False
+
+
 class ForgetsAllowedMethods(Miniature):
     """Answers a wrong method without saying which ones are right."""
 

@@ -39,7 +39,9 @@ STREAMS = {
     "streaming.unicode",
     "streaming.usage",
 }
-PROVIDER_ERRORS = {
+NOT_TAKEN = {"errors.answer_too_large[openai]", "errors.redirect_refused[found]"}
+PROVIDER_ERRORS = NOT_TAKEN | {
+    "errors.not_asked[role]",
     "errors.connection_refused[openai]",
     "errors.openai_status[429]",
     "errors.openai_status[503]",
@@ -71,9 +73,12 @@ RED: dict[type[Miniature], set[str]] = {
     miniatures.AnswersErrorsWith200: ERRORS,
     miniatures.SendsErrorsAsText: ERRORS,
     miniatures.LosesTheSentence: ERRORS,
-    miniatures.BlursStatuses: {"errors.connection_refused[openai]", "errors.openai_status[503]"},
+    miniatures.BlursStatuses: NOT_TAKEN | {"errors.connection_refused[openai]", "errors.openai_status[503]"},
     miniatures.BelievesWords: {"chat.rate_limited_in_words"},
     miniatures.SilencesErrorFrames: {"streaming.error_frame"},
+    miniatures.QuotesTheConversation: {"errors.not_asked[role]", "requests.steering[api_base]"},
+    miniatures.HandsRedirectsOn: {"errors.redirect_refused[found]"},
+    miniatures.UnpacksAnything: {"errors.answer_too_large[openai]"},
     miniatures.ForgetsAllowedMethods: {"errors.wrong_method[chat]"},
     miniatures.BuffersStreams: STREAMS | {"streaming.hang_up"},
     miniatures.SwallowsAChunk: STREAMS,

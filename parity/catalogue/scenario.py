@@ -78,7 +78,7 @@ class ProviderReply(Part):
     reply.
     """
 
-    ADDED = frozenset({"when"})
+    ADDED = frozenset({"repeat", "when"})
 
     when: dict[str, str] = Field(
         default_factory=dict,
@@ -88,6 +88,7 @@ class ProviderReply(Part):
     headers: dict[str, str] = Field(default_factory=dict)
     json_: Json | None = Field(None, alias="json", description="sent as JSON, content-type application/json")
     text: str | None = Field(None, description="sent as it is; give content-type in headers")
+    repeat: int = Field(1, ge=1, le=10_000_000, description="`text` is sent so many times over")
     sse: list[SseEvent] | None = Field(None, description="sent as text/event-stream, one write an event")
     newline: Literal["\n", "\r\n"] = Field("\n", description="line ending of the event stream")
     split: int | None = Field(None, ge=1, description="write the body in pieces of this many bytes")

@@ -124,7 +124,7 @@ async def send_reply(
 
 def plain_body(reply: ProviderReply) -> bytes:
     """Return the whole body of a reply that is no stream, encoded as the reply says."""
-    text = (reply.text or "") if reply.json_ is None else _compact(reply.json_)
+    text = (reply.text or "") * reply.repeat if reply.json_ is None else _compact(reply.json_)
     body = text.encode()
     return gzip.compress(body, mtime=0) if reply.encoding else body
 

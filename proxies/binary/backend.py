@@ -13,15 +13,18 @@ from typing import Any
 import httpx
 
 from proxies.backend import Call, Forwarded, Reply
+from proxies.binary.inside import UNASKED_HEADER
 from proxies.binary.supervisor import Supervisor
 from proxies.config.loading import litellm_key as key_of
 from proxies.config.models import ProxyConfig
-from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
-from proxies.headers import for_client, from_litellm
+from proxies.errors import UNREACHABLE, ProxyError
+from proxies.headers import from_litellm
+from proxies.litellm_refusals import is_litellms_own
 from proxies.provider_message import of_validation
 from proxies.sessions import ProxySessionManager
+from proxies.support.jsontext import json_object, text_or_none
 from proxies.support.sse import SSEDecoder
-from proxies.upstream_errors import upstream_error
+from proxies.upstream_errors import connection_error, read_object, upstream_error
 
 _OWN = "litellm"
 """What the clients for a process of our own are kept under."""
@@ -42,7 +45,7 @@ class BinaryBackend:
         self._given = (litellm_url or "").rstrip("/")
         self._key = litellm_key or ("" if litellm_url is None else key_of(config))
         # LiteLLM keeps the time of provider calls itself.
-        self._sessions = ProxySessionManager(read_timeout=None)
+        self._sessions = ProxySessionManager(read_timeout=None, limits=config.limits.answers)
 
     async def start(self) -> None:
         if self._process is not None:
@@ -67,13 +70,10 @@ class BinaryBackend:
         try:
             answer = await session.request(method="POST", **self._request(call))
         except httpx.HTTPError as error:
-            raise _failure(error) from None
+            raise connection_error(error, _GONE) from None
         if answer.status_code != 200:
-            raise _refusal(answer.status_code, answer.text, answer.headers)
-        body = _object(answer.text)
-        if body is None:
-            raise ProxyError(502, UNREADABLE)
-        return Reply({**body, "model": call.model}, from_litellm(answer.headers))
+            raise self._refusal(call.route, answer.status_code, answer.text, answer.headers)
+        return Reply(read_object(answer.text), from_litellm(answer.headers))
 
     async def stream(self, call: Call) -> BinaryStream:
         session = await self._session(call.user_id)
@@ -83,18 +83,14 @@ class BinaryBackend:
                     session.stream(method="POST", **self._request(call))
                 )
                 if answer.status_code != 200:
-                    raise _refusal(
-                        answer.status_code, (await answer.aread()).decode("utf-8", "replace"), answer.headers
-                    )
+                    text = (await answer.aread()).decode("utf-8", "replace")
+                    raise self._refusal(call.route, answer.status_code, text, answer.headers)
             except httpx.HTTPError as error:
-                raise _failure(error) from None
+                raise connection_error(error, _GONE) from None
             return BinaryStream(answer, opened.pop_all())
 
     def sessions(self) -> dict[str, int]:
         return self._sessions.count()
-
-    def check_forwards(self) -> None:
-        """LiteLLM has them all."""
 
     async def forward(self, request: Forwarded) -> BinaryPassage:
         session = await self._session(request.user_id)
@@ -107,9 +103,9 @@ class BinaryBackend:
             answer = await session.send(outgoing, stream=True)
             if answer.status_code >= 400:
                 text = (await answer.aread()).decode("utf-8", "replace")
-                raise _refusal(answer.status_code, text, answer.headers)
+                raise self._refusal(request.path, answer.status_code, text, answer.headers)
         except httpx.HTTPError as error:
-            raise _failure(error) from None
+            raise connection_error(error, _GONE) from None
         return BinaryPassage(answer)
 
     async def aclose(self) -> None:
@@ -129,6 +125,13 @@ class BinaryBackend:
     @property
     def _url(self) -> str:
         return self._given if self._process is None else self._process.url
+
+    def _refusal(self, route: str, status: int, text: str, headers: Mapping[str, str]) -> ProxyError:
+        """The error of the LiteLLM process as the client gets it; it says so where it asked no provider."""
+        unasked = headers.get(UNASKED_HEADER) == "no"
+        if self._process is None and not from_litellm(headers):  # one that we didn't start says nothing
+            unasked = unasked or is_litellms_own(_said(text)[0])
+        return _refusal(status, text, headers, route if unasked else None)
 
     def _request(self, call: Call) -> dict[str, Any]:
         """LiteLLM forwards `x-*` headers as they are; the others it only takes as a parameter."""
@@ -160,15 +163,19 @@ class BinaryStream:
         self.headers: Mapping[str, str] = from_litellm(answer.headers)
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
-        decoder = SSEDecoder()
         try:
-            async for piece in self._answer.aiter_bytes():
-                for event in decoder.feed(piece):
-                    if event.data == "[DONE]":
-                        return
-                    yield self._chunk(event.data)
+            async for chunk in self._chunks():
+                yield chunk
         except httpx.HTTPError as error:
-            raise _failure(error) from None
+            raise connection_error(error, _GONE) from None
+
+    async def _chunks(self) -> AsyncIterator[dict[str, Any]]:
+        decoder = SSEDecoder()
+        async for piece in self._answer.aiter_bytes():
+            for event in decoder.feed(piece):
+                if event.data == "[DONE]":
+                    return
+                yield self._chunk(event.data)
         for event in decoder.flush():
             if event.data == "[DONE]":
                 return
@@ -179,9 +186,7 @@ class BinaryStream:
         await self._opened.aclose()
 
     def _chunk(self, data: str) -> dict[str, Any]:
-        chunk = _object(data)
-        if chunk is None:
-            raise ProxyError(502, UNREADABLE)
+        chunk = read_object(data)
         if isinstance(chunk.get("error"), dict) and "choices" not in chunk and "type" not in chunk:
             code = str(chunk["error"].get("code") or "")
             status = int(code) if code.isdigit() and 400 <= int(code) <= 599 else 500
@@ -208,37 +213,27 @@ class BinaryPassage:
         await self._answer.aclose()
 
 
-def _failure(error: httpx.HTTPError) -> ProxyError:
-    """The LiteLLM process itself didn't answer."""
-    return ProxyError(504, TIMED_OUT) if isinstance(error, httpx.TimeoutException) else ProxyError(502, _GONE)
-
-
-def _refusal(status: int, text: str, headers: Mapping[str, str]) -> ProxyError:
-    """The LiteLLM process answered with an error, its own or the provider's."""
-    body = _object(text) or {}
-    error = body.get("error")
-    if not isinstance(error, dict):
-        error = of_validation(body.get("detail")) or {"message": body.get("detail") or text}
-    message = str(error.get("message") or "")
+def _refusal(status: int, text: str, headers: Mapping[str, str], unasked: str | None = None) -> ProxyError:
+    """The LiteLLM process answered with an error, its own or the provider's; `unasked` is as in `upstream_error`."""
+    message, param = _said(text)
     if status == 401 and message.startswith("Authentication Error"):
         return ProxyError(502, _REFUSED)
     provider = from_litellm(headers)
     return upstream_error(
-        status,
+        status if status >= 400 else 502,
         message,
         answered=bool(provider),
-        param=None if error.get("param") == "None" else _text(error.get("param")),  # LiteLLM's word for null
-        headers=for_client(provider),
+        unasked=unasked,
+        param=param,
+        headers=provider,
     )
 
 
-def _object(text: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _said(text: str) -> tuple[str, str | None]:
+    """The message and the `param` of an error's body."""
+    body = json_object(text) or {}
+    error = body.get("error")
+    if not isinstance(error, dict):
+        error = of_validation(body.get("detail")) or {"message": body.get("detail") or text}
+    param = text_or_none(error.get("param"))
+    return str(error.get("message") or ""), None if param == "None" else param  # LiteLLM's word for null

@@ -29,6 +29,7 @@ from types import TracebackType
 import httpx
 
 from proxies.binary.config import KEY_VARIABLE, reports, warm_up_models, write_config
+from proxies.binary.inside import variables, write_for_others
 from proxies.config.models import ProxyConfig
 from proxies.support.litellm_environment import LOCAL
 from proxies.support.redact import forget_secret, redact_text, register_secret
@@ -58,6 +59,8 @@ def end_with_parent():
 threading.Thread(target=end_with_parent, daemon=True).start()
 """
 _BOOT = f"""{_END_WITH_PARENT}
+from proxies.binary.inside import prepare
+prepare()
 from litellm import run_server
 sys.argv[0] = "litellm"
 sys.exit(run_server())
@@ -236,7 +239,16 @@ class LiteLLMProcess:
         self._port = _free_port()
         self._lines.clear()
         self._killed_because = ""
-        environment = {**_ENVIRONMENT, **os.environ, KEY_VARIABLE: self.key, "PYTHONUNBUFFERED": "1"}
+        environment = {
+            **_ENVIRONMENT,
+            **os.environ,
+            **variables(self._config.limits.answers),
+            KEY_VARIABLE: self.key,
+            "PYTHONUNBUFFERED": "1",
+        }
+        if _BOOT_SCRIPT in command and self._directory is not None:
+            places = [str(write_for_others(self._directory)), os.environ.get("PYTHONPATH", "")]
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, places))
         options = {
             "--config": str(path),
             "--host": "127.0.0.1",

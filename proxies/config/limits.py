@@ -1,4 +1,4 @@
-"""The section `limits` of the configuration: how much of a proxy's resources its clients may take.
+"""The section `limits` of the configuration: how much of a proxy's resources clients and providers may take.
 
 The largest body is LiteLLM's own key, `general_settings.max_request_size_mb`.
 """
@@ -9,7 +9,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from proxies.support.egress import AnswerLimits
+
 _Count = Annotated[int, Field(ge=1, le=1_000_000)]
+_Bytes = Annotated[int, Field(ge=64 * 1024, le=1024 * 1024 * 1024)]
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -28,5 +31,15 @@ class Limits(BaseModel):
     max_nesting: Annotated[int, Field(ge=10, le=500)] = Field(
         100, description="lists and objects in one another, in a request's JSON"
     )
+    max_answer_bytes: _Bytes = Field(64 * 1024 * 1024, description="of a provider's plain answer, unpacked")
+    max_frame_bytes: _Bytes = Field(8 * 1024 * 1024, description="of one frame of a provider's stream")
+    max_compression_ratio: Annotated[int, Field(ge=10, le=1000)] = Field(
+        100, description="of a provider's answer: bytes unpacked for a byte packed"
+    )
     header_timeout: _Seconds = Field(30, description="for a request's headers to arrive")
     body_timeout: _Seconds = Field(120, description="for a request's body to arrive")
+
+    @property
+    def answers(self) -> AnswerLimits:
+        """Those that a provider's answers are held to."""
+        return AnswerLimits(self.max_answer_bytes, self.max_frame_bytes, self.max_compression_ratio)

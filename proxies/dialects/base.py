@@ -16,6 +16,25 @@ class Open(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
 
+_KEPT = ("parameters", "schema", "reasoning", "provider_specific_fields")
+"""Keys below which null is a value like others: JSON schemas, repeated settings, what LiteLLM adds of its own."""
+
+
+def without_nulls(value: Any, under: str = "") -> Any:
+    """`value` without the keys that are null, as the LiteLLM process leaves them out; `under` is the key that it is at.
+
+    A message's `content` stays.
+    """
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    if not isinstance(value, dict) or under in _KEPT:
+        return value
+    kept = {key: without_nulls(item, key) for key, item in value.items() if item is not None}
+    if under == "message" and "content" in value:
+        kept.setdefault("content", None)
+    return kept
+
+
 class Framing(Protocol):
     """How a route writes its stream: a chunk, a failure in the middle, the end."""
 

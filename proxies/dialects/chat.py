@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from proxies.dialects.base import Open
+from proxies.dialects.base import Open, without_nulls
 from proxies.errors import ProxyError, envelope
 from proxies.support.jsontext import json_text
 from proxies.support.sse import encode
@@ -78,7 +78,7 @@ class ChatFraming:
     ) -> AsyncIterator[dict[str, Any]]:
         # Where they end is known to the backends alone.
         async for chunk in chunks:
-            yield {**chunk, "model": model}
+            yield {**without_nulls(chunk), "model": model}
 
     def frame(self, chunk: dict[str, Any]) -> bytes:
         return encode(json_text(chunk))

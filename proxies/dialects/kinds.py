@@ -23,7 +23,7 @@ class Kind:
     `route` is its path below `/v1`, and `bare` says that it is reachable without that, too. `function` is
     LiteLLM's for it, by its place in the package. `shape` types the parameters, `is_answer` knows a whole
     answer, and `framing` writes a stream; without it there are none. `layout` is where the request
-    has its messages; without it no memories go in. `nulls`: the answer keeps them, as the LiteLLM process does.
+    has its messages; without it no memories go in. `nulls`: a whole answer keeps them, as the LiteLLM process does.
     """
 
     route: str
@@ -45,6 +45,7 @@ _TABLE = (
         MessagesFraming(),
         is_answer=lambda body: body.get("type") == "message",
         layout="anthropic",
+        nulls=True,
     ),
     Kind(
         "responses",

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from proxies.dialects.base import Open
+from proxies.dialects.base import Open, without_nulls
 from proxies.errors import UNREACHABLE, UNREADABLE, ProxyError, envelope
 from proxies.support.jsontext import json_text
 from proxies.support.sse import encode
@@ -97,7 +97,7 @@ class ResponsesFraming:
                     raise _failure(event)
                 case {"type": str(name)}:
                     announced = announced or name == "response.created"
-                    yield _named(event, model)
+                    yield _named(without_nulls(event), model)
                     if name in _ENDS:
                         return
                 case _:

@@ -16,6 +16,7 @@ from proxies.errors import (
     log_failure,
     status_line,
 )
+from proxies.headers import for_client
 from proxies.support.redact import redact_text
 
 
@@ -30,6 +31,7 @@ def register_exception_handlers(app: FastAPI) -> None:
 
 async def _on_proxy_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProxyError)
+    error.headers = {**for_client(error.upstream_headers), **error.headers}
     return error_response(error, request.url.path)
 
 

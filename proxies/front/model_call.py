@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from proxies.backend import Call
-from proxies.dialects.base import Framing
+from proxies.dialects.base import Framing, without_nulls
 from proxies.dialects.kinds import Kind
 from proxies.errors import UNREADABLE, ProxyError, internal_error, log_failure
 from proxies.front.body import check_params, parse_object, read_body
@@ -96,12 +96,13 @@ async def _plain(services: Services, call: Call, kind: Kind, enriched: Enriched)
     record = current()
     with record.upstream:
         reply = await services.backend.complete(call)
-    record.note_usage(reply.body)
-    if not kind.is_answer(reply.body):
+    body = {**(reply.body if kind.nulls else without_nulls(reply.body)), "model": call.model}
+    record.note_usage(body)
+    if not kind.is_answer(body):
         raise ProxyError(502, UNREADABLE)
-    enriched.heard(reply.body)
+    enriched.heard(body)
     return Response(
-        json_text(reply.body),
+        json_text(body),
         media_type="application/json",
         headers={**for_client(reply.headers), **enriched.headers},
     )

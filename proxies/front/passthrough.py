@@ -55,7 +55,8 @@ async def forward(services: Services, request: Request) -> ASGIApp:
     family = FAMILIES[name]
     query = checked_query(request, family.query, REPEATABLE)
     boundary = boundary_of(request, takes_form=family.takes_form("/".join(below)))
-    services.backend.check_forwards()
+    if (hand_on := services.backend.forward) is None:
+        raise ProxyError(404, "This route is not supported.", code="unsupported_route")
     check = _Check(services.config, family)
     uploaded = asyncio.Event()
     body: bytes | AsyncIterator[bytes]
@@ -71,7 +72,7 @@ async def forward(services: Services, request: Request) -> ASGIApp:
         uploaded.set()
     raw_path = request.scope.get("raw_path") or path.encode()
     record.upstream.begin()
-    work = services.backend.forward(
+    work = hand_on(
         Forwarded(
             method=request.method,
             path=raw_path.partition(b"?")[0].decode("ascii"),

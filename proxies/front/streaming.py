@@ -83,7 +83,9 @@ async def open_stream(stream: Stream, model: str, framing: Framing, doing: str) 
     chunks = framing.checked(aiter(stream), model)
     try:
         first = await anext(chunks, None)
-    except BaseException:
+    except BaseException as failure:
+        if isinstance(failure, ProxyError):
+            failure.upstream_headers = {**stream.headers, **failure.upstream_headers}
         await asyncio.shield(asyncio.ensure_future(stream.aclose()))
         raise
     return EventStream(stream, chunks, first, framing, doing)

@@ -6,25 +6,29 @@ Read it beside `proxies/binary/backend.py`: the same functions in the same order
 from __future__ import annotations
 
 import contextlib
-import json
-import warnings
+import inspect
+import os
+import traceback
 from collections.abc import AsyncIterator, Iterable, Mapping
+from functools import cache, partialmethod, wraps
 from operator import attrgetter
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx
 
-from proxies.backend import Call, Forwarded, Reply
+from proxies.backend import Call, Reply
 from proxies.config.models import Deployment, ProxyConfig
 from proxies.dialects.kinds import KINDS
-from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
-from proxies.headers import for_client, from_litellm
+from proxies.errors import ProxyError
+from proxies.headers import from_litellm
 from proxies.sdk.clients import client_for
 from proxies.sdk.router import ROUTING_PARAMS, Router
 from proxies.sessions import READ_TIMEOUT, LiteLLMSessionManager, bodies_of_answers
+from proxies.support.egress import UNASKED, Guard, add_hooks, noting_calls
+from proxies.support.jsontext import text_or_none
 from proxies.support.litellm_environment import stay_local
 from proxies.support.sse import SSEDecoder
-from proxies.upstream_errors import upstream_error
+from proxies.upstream_errors import connection_error, read_object, upstream_error
 
 
 class SdkBackend:
@@ -32,14 +36,13 @@ class SdkBackend:
 
     def __init__(self, config: ProxyConfig) -> None:
         self._config = config
-        self._sessions = LiteLLMSessionManager(read_timeout=READ_TIMEOUT)
+        self._sessions = LiteLLMSessionManager(read_timeout=READ_TIMEOUT, limits=config.limits.answers)
         self._router = Router(config)
         self._started = False
 
     async def start(self) -> None:
         _make_known(self._config.model_list)
-        # They would show what was said, wherever LiteLLM puts plain objects into its models.
-        warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning)
+        _guard_own_clients(Guard(self._config.limits.answers))
         self._started = True
 
     async def check_ready(self) -> None:
@@ -50,12 +53,13 @@ class SdkBackend:
         async def ask(deployment: Deployment) -> Any:
             return await _function(call)(**await self._request(call, deployment))
 
-        try:
-            answer = await self._router.run(call.model, ask)
-        except Exception as error:
-            raise _refusal(error, call.route) from None
-        body = answer if isinstance(answer, dict) else _as_sent(answer, nulls=KINDS[call.route].nulls)
-        return Reply({**body, "model": call.model}, _provider_headers(answer))
+        with noting_calls() as made:
+            try:
+                answer = await self._router.run(call.model, ask)
+            except Exception as error:
+                raise _refusal(error, call.route, asked=bool(made)) from None
+        unset = KINDS[call.route].nulls
+        return Reply(answer if isinstance(answer, dict) else _dump(answer, unset), _provider_headers(answer))
 
     async def stream(self, call: Call) -> SdkStream:
         bodies: list[httpx.AsyncByteStream] = []
@@ -64,21 +68,17 @@ class SdkBackend:
             with bodies_of_answers(bodies):
                 return await _function(call)(**await self._request(call, deployment))
 
-        try:
-            answer = await self._router.stream(call.model, ask)
-        except Exception as error:
-            raise _refusal(error, call.route) from None
+        with noting_calls() as made:
+            try:
+                answer = await self._router.stream(call.model, ask)
+            except Exception as error:
+                raise _refusal(error, call.route, asked=bool(made)) from None
         return SdkStream(call, answer, bodies)
 
     def sessions(self) -> dict[str, int]:
         return self._sessions.count()
 
-    def check_forwards(self) -> None:
-        raise ProxyError(404, "This route is not supported.", code="unsupported_route")
-
-    async def forward(self, request: Forwarded) -> NoReturn:
-        self.check_forwards()
-        raise AssertionError("it raises")
+    forward = None  # LiteLLM has no function that takes any route's request as it is
 
     async def aclose(self) -> None:
         await self._sessions.aclose()
@@ -118,21 +118,18 @@ class SdkStream:
             async for chunk in self._chunks():
                 yield chunk
         except Exception as error:
-            failure = _refusal(error, self._call.route)
-            if isinstance(failure, ProxyError):
-                failure.headers = {**for_client(self.headers), **failure.headers}
-            raise failure from None
+            raise _refusal(error, self._call.route, asked=True) from None
 
     async def _chunks(self) -> AsyncIterator[dict[str, Any]]:
         decoder = SSEDecoder()
         async for piece in self._answer:
             if isinstance(piece, bytes):  # of a message, cut wherever the provider's packets were
                 for event in decoder.feed(piece):
-                    yield _object(event.data)
+                    yield read_object(event.data)
             else:
-                yield _without_nulls(piece)
+                yield _dump(piece)
         for event in decoder.flush():
-            yield _object(event.data)
+            yield read_object(event.data)
 
     async def aclose(self) -> None:
         with contextlib.suppress(RuntimeError):  # LiteLLM is still reading: the body's end will stop it
@@ -141,14 +138,19 @@ class SdkStream:
             await body.aclose()
 
 
-def _refusal(error: Exception, route: str) -> Exception:
-    """What LiteLLM raised, the provider's error or its own; anything else is a bug and stays what it is."""
+def _refusal(error: Exception, route: str, *, asked: bool) -> Exception:
+    """What LiteLLM raised, the provider's error or its own; anything else is a bug and stays what it is.
+
+    `asked`: a provider was called before.
+    """
     if isinstance(error, httpx.HTTPError):
-        timed_out = isinstance(error, httpx.TimeoutException)
-        return ProxyError(504, TIMED_OUT) if timed_out else ProxyError(502, UNREACHABLE)
+        return connection_error(error)
     status = getattr(error, "status_code", None)
+    unasked = _unasked(error, asked)
     if not isinstance(status, int):
-        return error
+        if not unasked:
+            return error
+        status = 400
     behind = getattr(error, "original_exception", None)
     if behind is not None and getattr(behind, "status_code", None) is None:
         status = 500  # a stream that broke: LiteLLM gives it a 503 for want of a status, its process none
@@ -161,31 +163,25 @@ def _refusal(error: Exception, route: str) -> Exception:
         status,
         _public(str(getattr(error, "message", None) or error), route),
         answered=bool(provider),
-        code=_text(code),
-        param=_text(getattr(error, "param", None)),
-        headers=for_client(provider),
+        unasked=route if unasked and not provider else None,
+        code=text_or_none(code),
+        param=text_or_none(getattr(error, "param", None)),
+        headers=provider,
     )
 
 
-def _as_sent(answer: Any, *, nulls: bool) -> dict[str, Any]:
-    """The body that the LiteLLM process makes of the same answer: of nulls all, or just two keys of a message."""
-    body: dict[str, Any]
-    if nulls:
-        body = answer.model_dump(mode="json", warnings=False)
-        return body
-    body = _without_nulls(answer)
-    for choice, dumped in zip(answer.choices, body.get("choices", ()), strict=False):
-        for name in ("content", "role"):
-            if "message" in dumped and hasattr(choice.message, name):
-                dumped["message"].setdefault(name, getattr(choice.message, name))
-    return body
+def _unasked(error: Exception, asked: bool) -> bool:
+    """Whether LiteLLM itself raised it, and without asking; a recording says so in an attribute."""
+    if (noted := getattr(error, UNASKED, None)) is not None:
+        return bool(noted)
+    [*_, last] = [None, *traceback.extract_tb(error.__traceback__)]
+    return not asked and last is not None and f"{os.sep}litellm{os.sep}" in last.filename
 
 
-def _without_nulls(answer: Any) -> dict[str, Any]:
+def _dump(answer: Any, unset: bool = False) -> dict[str, Any]:
+    """The JSON object of a LiteLLM object; with `unset` fields that nobody gave a value, too."""
     # LiteLLM puts plain objects where its models name others, of which pydantic would warn.
-    body: dict[str, Any] = answer.model_dump(
-        mode="json", exclude_none=True, exclude_unset=True, warnings=False
-    )
+    body: dict[str, Any] = answer.model_dump(mode="json", exclude_unset=not unset, warnings=False)
     return body
 
 
@@ -199,20 +195,6 @@ def _public(message: str, route: str) -> str:
     from litellm.litellm_core_utils.secret_redaction import redact_internal_details
 
     return message if route == "messages" else str(redact_internal_details(message))
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _object(data: str) -> dict[str, Any]:
-    try:
-        value = json.loads(data)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise ProxyError(502, UNREADABLE)
-    return value
 
 
 def _function(call: Call) -> Any:
@@ -242,4 +224,35 @@ def _litellm() -> Any:
     litellm.DEFAULT_MAX_RETRIES = 0  # type: ignore[attr-defined]
     # A /v1/messages for an OpenAI model becomes a chat completion, which every OpenAI-compatible server has.
     litellm.use_chat_completions_url_for_anthropic_messages = True
+    _dump_in_silence()
     return litellm
+
+
+def _guard_own_clients(guard: Guard) -> None:
+    """Guard the clients that LiteLLM makes itself, for providers that take none of ours."""
+    from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+    from litellm.llms.openai.common_utils import BaseOpenAILLM
+
+    for owner, name in ((AsyncHTTPHandler, "create_client"), (BaseOpenAILLM, "_get_async_http_client")):
+        made = inspect.getattr_static(owner, name)
+        function = getattr(made, "__func__", made)
+        function = getattr(function, "__wrapped__", function)
+
+        @wraps(function)
+        def guarded(*args: Any, _function: Any = function, **options: Any) -> Any:
+            client = _function(*args, **options)
+            if client is not None:
+                add_hooks(client, guard.hooks())
+            return client
+
+        setattr(owner, name, staticmethod(guarded) if isinstance(made, staticmethod) else guarded)
+
+
+@cache
+def _dump_in_silence() -> None:
+    """Let LiteLLM dump the models that it fills with what their fields don't name: pydantic's warning would show it."""
+    from litellm.types.llms.openai import ResponsesAPIResponse
+    from openai.types import CreateEmbeddingResponse
+
+    for model in (CreateEmbeddingResponse, ResponsesAPIResponse):
+        model.model_dump = partialmethod(model.model_dump, warnings=False)  # type: ignore[method-assign,assignment]

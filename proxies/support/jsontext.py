@@ -8,6 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+_DEEPEST = 200
+"""Lists and objects in one another in an answer that is read."""
+
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -51,6 +54,20 @@ def parsed(text: str | bytes, max_depth: int) -> Any:
 
 def _too_deep(limit: int) -> ValueError:
     return ValueError(f"nested too deeply: {limit} lists and objects in one another at most")
+
+
+def json_object(text: str) -> dict[str, Any] | None:
+    """The object that `text` is in JSON; None when it is something else, or nested beyond reason."""
+    try:
+        value = parsed(text, _DEEPEST)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def text_or_none(value: Any) -> str | None:
+    """`value` where it is a text that says something."""
+    return value if isinstance(value, str) and value else None
 
 
 def _finite(value: Any) -> Any:

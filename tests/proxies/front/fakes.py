@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from proxies.backend import Call, Forwarded, Reply
+from proxies.backend import Call, Reply
 from proxies.config.models import ProxyConfig
 
 KEY = "sk-test-0123456789abcdef"
@@ -93,12 +93,7 @@ class FakeBackend:
     def sessions(self) -> dict[str, int]:
         return {"open": 2, "upstreams": 1, "limit": 3}
 
-    def check_forwards(self) -> None:
-        if self._error:
-            raise self._error
-
-    async def forward(self, request: Forwarded) -> Any:
-        raise NotImplementedError
+    forward = None
 
     async def aclose(self) -> None:
         self.states.append("closed")

@@ -13,6 +13,7 @@ from asgi_lifespan import LifespanManager
 from proxies.errors import ProxyError, envelope, internal_error
 from proxies.front.app import build_app
 from proxies.front.routes import TABLE
+from proxies.upstream_errors import upstream_error
 from tests.proxies.front.fakes import KEY, FakeBackend, make_config
 
 AUTH = {"authorization": f"Bearer {KEY}"}
@@ -27,14 +28,14 @@ async def ask(backend: FakeBackend, method: str, path: str, **options: Any) -> h
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/chat/completions"])
 async def test_plain_completion(path: str) -> None:
-    """A checked request becomes one call, and its reply one answer with only the allowed headers."""
+    """A checked request becomes one call, its reply an answer under the name asked for; nulls and headers stay out."""
     backend = FakeBackend(
-        reply={"id": "x", "text": "zwölf"},
+        reply={"id": "x", "text": "zwölf", "model": "other", "absent": None},
         headers={"x-request-id": "r1", "set-cookie": "a=b", "x-litellm-y": "z"},
     )
     response = await ask(backend, "POST", path, json={**ASKED, "temperature": 1, "odd": None}, headers=AUTH)
     assert response.status_code == 200
-    assert response.json() == {"id": "x", "text": "zwölf"}
+    assert response.json() == {"id": "x", "text": "zwölf", "model": "fast"}
     assert dict(response.headers) == {
         "content-type": "application/json",
         "content-length": str(len(response.content)),
@@ -65,9 +66,9 @@ async def test_headers_towards_the_provider() -> None:
 
 
 async def test_stream() -> None:
-    """Every chunk is one event under the name that was asked for, and `[DONE]` the last."""
+    """Every chunk is one event under the name that was asked for, without nulls, and `[DONE]` the last."""
     backend = FakeBackend(
-        chunks=[{"c": "ä", "model": "other"}, {"c": None}],
+        chunks=[{"c": "ä", "model": "other"}, {"c": None, "d": [None]}],
         headers={"x-request-id": "r", "connection": "close"},
     )
     response = await ask(
@@ -76,7 +77,7 @@ async def test_stream() -> None:
     first, second, *end = response.text.split("\n\n")
     assert (first, second) == (
         'data: {"c":"ä","model":"fast"}',
-        'data: {"c":null,"model":"fast"}',
+        'data: {"d":[null],"model":"fast"}',
     )
     assert end == ["data: [DONE]", ""]
     assert dict(response.headers) == {
@@ -158,6 +159,32 @@ async def test_unknown_model() -> None:
     )
     assert (response.status_code, response.json()["error"]["code"]) == (404, "model_not_found")
     assert backend.calls == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_headers_of_a_failure_are_chosen_here(stream: bool) -> None:
+    """Of the headers that the provider failed with the client gets those on the list; ours come before them."""
+    error = upstream_error(
+        429, "Slow.", answered=True, headers={"retry-after": "7", "request-id": "r", "set-cookie": "a=b"}
+    )
+    error.headers["retry-after"] = "9"
+    backend = FakeBackend(error=error)
+    response = await ask(
+        backend, "POST", "/v1/chat/completions", json={**ASKED, "stream": stream}, headers=AUTH
+    )
+    headers = dict(response.headers)
+    assert (headers["retry-after"], headers["request-id"]) == ("9", "r")
+    assert "set-cookie" not in headers
+
+
+async def test_a_stream_that_fails_at_once_keeps_its_headers() -> None:
+    """What the provider's answer said before its first chunk failed reaches the client with the failure."""
+    backend = FakeBackend(chunks=[ProxyError(502, "Gone.")], headers={"x-request-id": "r", "server": "nginx"})
+    response = await ask(
+        backend, "POST", "/v1/chat/completions", json={**ASKED, "stream": True}, headers=AUTH
+    )
+    assert (response.status_code, response.headers["x-request-id"]) == (502, "r")
+    assert "server" not in response.headers
 
 
 async def test_models() -> None:
@@ -251,7 +278,7 @@ async def test_a_number_that_json_cannot_write_is_null() -> None:
     """Whatever a provider sends, the client gets JSON."""
     backend = FakeBackend(reply={"id": "x", "logprob": float("-inf")})
     response = await ask(backend, "POST", "/v1/chat/completions", json=ASKED, headers=AUTH)
-    assert response.json() == {"id": "x", "logprob": None}
+    assert response.json() == {"id": "x", "logprob": None, "model": "fast"}
 
 
 async def test_a_name_of_megabytes_is_not_repeated() -> None:

@@ -38,9 +38,6 @@ class Upstream:
         self.request: Forwarded | None = None
         self.body = b""
 
-    def check_forwards(self) -> None:
-        pass
-
     async def forward(self, request: Forwarded) -> Any:
         self.request = request
         if isinstance(request.body, bytes):

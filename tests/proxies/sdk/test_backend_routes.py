@@ -20,9 +20,6 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 pytest.importorskip("litellm")
 from proxies.sdk import backend as sdk
 
-# What `start` silences.
-pytestmark = pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
-
 PARAMS = {"model": "openai/some-model", "api_key": "k", "api_base": "http://openai.test/v1"}
 EMBEDDINGS = Call(
     "embeddings", "fast", {"input": "Hi.", "encoding_format": "base64"}, {"traceparent": "t"}, "ann"
@@ -65,14 +62,14 @@ def backend() -> sdk.SdkBackend:
 
 
 async def test_embeddings(provider: Play) -> None:
-    """The call goes through the user's session as the client made it; the answer keeps base64 and the alias."""
+    """The call goes through the user's session as the client made it; the answer keeps base64."""
     seen = provider(httpx.Response(200, json=VECTORS, headers={"x-request-id": "r"}))
     reply = await backend().complete(EMBEDDINGS)
     [request] = seen
     assert request.url == "http://openai.test/v1/embeddings"
     assert request.headers["traceparent"] == "t"
     assert json.loads(request.content) == {"model": "some-model", "input": "Hi.", "encoding_format": "base64"}
-    assert (reply.body["model"], reply.body["data"]) == ("fast", VECTORS["data"])
+    assert reply.body["data"] == VECTORS["data"]
     assert reply.body["usage"]["completion_tokens_details"] is None
     assert reply.headers["x-request-id"] == "r"
 
@@ -104,7 +101,7 @@ async def test_a_response(provider: Play) -> None:
     reply = await first.complete(RESPONSE)
     assert seen[0].url == "http://openai.test/v1/responses"
     assert seen[0].headers["traceparent"] == "t"
-    assert (reply.body["model"], reply.body["error"]) == ("fast", None)
+    assert reply.body["error"] is None
     assert reply.body["output"][0]["content"][0]["text"] == "Hello."
     await first.complete(
         Call("responses", "fast", {"input": "And?", "previous_response_id": reply.body["id"]})
@@ -113,7 +110,7 @@ async def test_a_response(provider: Play) -> None:
 
 
 async def test_events(provider: Play) -> None:
-    """Events come without nulls as they were named, also of a model that LiteLLM doesn't know, once we have started."""
+    """Events come as they were named, also of a model that LiteLLM doesn't know, once we have started."""
     sent = [
         {"type": "response.created", "sequence_number": 0, "response": {**SAID, "status": "in_progress"}},
         {
@@ -135,8 +132,7 @@ async def test_events(provider: Play) -> None:
     await stream.aclose()
     await stream.aclose()
     assert [event["type"] for event in events] == [event["type"] for event in sent]
-    assert events[1] == sent[1]
-    assert "error" not in events[2]["response"]
+    assert events[1].items() >= sent[1].items()
 
 
 async def test_closing_half_way_closes_the_provider_call(provider: Play) -> None:

@@ -1,0 +1,114 @@
+"""Runs in the LiteLLM process, before LiteLLM does: guards its clients, and marks what it refused by itself.
+
+    LiteLLM's answer to us ── x-memory-proxy-asked: no ──  it failed before it asked the provider
+
+It imports httpx alone at first, and of the project what does so, too: the process may be of another environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from proxies.support import egress
+from proxies.support.egress import AnswerLimits, Guard, add_hooks, noting_calls
+
+LIMITS_VARIABLE = "MEMORY_PROXY_ANSWER_LIMITS"
+"""The environment variable with the limits, three numbers with commas between them."""
+
+UNASKED_HEADER = "x-memory-proxy-asked"
+"""The header of an error that says `no` when no provider was asked."""
+
+
+def variables(limits: AnswerLimits) -> dict[str, str]:
+    """What the environment of the process must say."""
+    return {LIMITS_VARIABLE: f"{limits.answer},{limits.frame},{limits.ratio}"}
+
+
+_FOR_OTHERS = """
+import sys
+from proxies.binary.inside import prepare
+prepare()
+here = __file__.rpartition("/")[0]
+sys.path = [place for place in sys.path if place != here]
+sys.modules.pop("sitecustomize")
+try:
+    import sitecustomize
+except ImportError:
+    pass
+"""
+"""What Python runs at its start where it finds this; then the environment's own file of that name, if it has one."""
+
+
+def write_for_others(directory: Path) -> Path:
+    """A folder for the PYTHONPATH of a LiteLLM of another environment, so that it is prepared as ours is."""
+    folder = directory / "inside"
+    for name, source in {
+        "proxies/__init__.py": "",
+        "proxies/binary/__init__.py": "",
+        "proxies/binary/inside.py": Path(__file__).read_text(encoding="utf-8"),
+        "proxies/support/__init__.py": "",
+        "proxies/support/egress.py": Path(egress.__file__).read_text(encoding="utf-8"),
+        "sitecustomize.py": _FOR_OTHERS,
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(source, encoding="utf-8")
+    return folder
+
+
+def prepare(environment: Mapping[str, str] = os.environ) -> None:
+    """Guard every HTTP client of this process from now on, and what uvicorn serves."""
+    given = environment.get(LIMITS_VARIABLE)
+    _guard_clients(Guard(AnswerLimits(*map(int, given.split(","))) if given else None))
+    _mark_answers()
+
+
+def _guard_clients(guard: Guard) -> None:
+    for client, hooks in ((httpx.AsyncClient, guard.hooks), (httpx.Client, guard.sync_hooks)):
+        _after_init(client, hooks)
+
+
+def _after_init(client: Any, hooks: Any) -> None:
+    original = client.__init__
+
+    def __init__(self: Any, *args: Any, **options: Any) -> None:
+        original(self, *args, **options)
+        add_hooks(self, hooks())
+
+    client.__init__ = __init__
+
+
+def _mark_answers() -> None:
+    import uvicorn
+
+    original = uvicorn.Config.load
+
+    def load(self: Any) -> None:
+        original(self)
+        self.loaded_app = Marking(self.loaded_app)
+
+    uvicorn.Config.load = load  # type: ignore[method-assign]
+
+
+class Marking:
+    """An ASGI application that marks errors which come without a provider having been asked."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        with noting_calls() as calls:
+
+            async def marked(message: Any) -> None:
+                if message["type"] == "http.response.start" and message["status"] >= 400 and not calls:
+                    message = {**message, "headers": [*message["headers"], (UNASKED_HEADER.encode(), b"no")]}
+                await send(message)
+
+            await self._app(scope, receive, marked)

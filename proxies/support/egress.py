@@ -1,0 +1,295 @@
+"""Guards the HTTP clients that call providers: what they follow, how much they take, whether they asked at all.
+
+request ── noted ──> provider ──> response
+                                     ├─ redirect   307 and 308 to the same origin are followed, else a 502 of ours
+                                     └─ body       unpacked here; one that is too large is a 502 of ours, or breaks off
+
+It is used by the sessions of both proxies and, in the LiteLLM process, by every client that LiteLLM makes. So it needs
+httpx alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+MOST_REDIRECTS = 3
+_FOLLOWED = "followed_redirects"
+_PIECE = 64 * 1024
+_FREE = 1024 * 1024
+"""Bytes that any answer may unpack to, however well it was packed."""
+
+_CREDENTIAL = re.compile(r"auth|key|token|cookie|secret|signature", re.IGNORECASE)
+_STREAM = re.compile(rb'"stream"\s*:\s*true')
+_BLANK_LINES = (b"\n\n", b"\r\r", b"\r\n\r\n")
+
+UNASKED = "unasked"
+"""The attribute of an exception that was recorded: whether it was raised before a provider was asked."""
+
+_asked: ContextVar[list[str] | None] = ContextVar("asked", default=None)
+
+
+class TooLarge(httpx.RemoteProtocolError):
+    """An answer that is over a limit; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLimits:
+    """How large a provider's answer may be: a plain one and a frame in bytes, unpacked to packed as a ratio."""
+
+    answer: int = 64 * 1024 * 1024
+    frame: int = 8 * 1024 * 1024
+    ratio: int = 100
+
+
+@contextlib.contextmanager
+def noting_calls() -> Iterator[list[str]]:
+    """Collect the methods of the calls that guarded clients make inside, in this task and those that it starts."""
+    calls: list[str] = []
+    token = _asked.set(calls)
+    try:
+        yield calls
+    finally:
+        _asked.reset(token)
+
+
+class Guard:
+    """Makes the event hooks of a client, which must follow redirects: those that aren't to be are replaced before."""
+
+    def __init__(self, limits: AnswerLimits | None = None) -> None:
+        self.limits = limits or AnswerLimits()
+
+    def hooks(self) -> dict[str, list[Callable[..., Awaitable[None]]]]:
+        """The hooks of an `httpx.AsyncClient`."""
+        return {"request": [_note], "response": [self._check]}
+
+    def sync_hooks(self) -> dict[str, list[Callable[..., None]]]:
+        """The hooks of an `httpx.Client`, which look at redirects alone: LiteLLM calls no model with one."""
+        return {"response": [_check_redirect_at_once]}
+
+    async def _check(self, response: httpx.Response) -> None:
+        if _refused_redirect(response):
+            await _refuse(response, _redirected(response.status_code))
+        elif response.has_redirect_location:
+            await _empty(response)
+        else:
+            await self._limit(response)
+
+    async def _limit(self, response: httpx.Response) -> None:
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        try:
+            unpack = _unpacker(encoding, self.limits.ratio)
+        except TooLarge as error:
+            await _refuse(response, str(error))
+            return
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        events = kind == "text/event-stream"
+        # What is fetched, such as a file, is handed on in pieces; what a model says is read as a whole.
+        fetched = response.request.method == "GET" and response.status_code < 400
+        measure = _frames(self.limits.frame) if events else _whole(0 if fetched else self.limits.answer)
+        body = _Limited(response.stream, unpack, measure)
+        if encoding != "identity":
+            for name in ("content-encoding", "content-length"):
+                response.headers.pop(name, None)
+        if kind == "application/json" and not fetched and not await _streamed(response):
+            try:
+                whole = b"".join([piece async for piece in body])
+            except TooLarge as error:
+                await _refuse(response, str(error))
+                return
+            await body.aclose()
+            _become(response, response.status_code, response.headers, whole)
+        else:
+            response.stream = body
+
+
+class _Limited(httpx.AsyncByteStream):
+    """A body, unpacked, that breaks off when it is over a limit."""
+
+    def __init__(
+        self,
+        body: httpx.AsyncByteStream,
+        unpack: Callable[[bytes], Iterator[bytes]],
+        measure: Callable[[bytes], None],
+    ) -> None:
+        self._body = body
+        self._unpack = unpack
+        self._measure = measure
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for packed in self._body:
+            for piece in self._unpack(packed):
+                self._measure(piece)
+                yield piece
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+def _whole(limit: int) -> Callable[[bytes], None]:
+    total = 0
+
+    def measure(piece: bytes) -> None:
+        nonlocal total
+        total += len(piece)
+        if limit and total > limit:
+            raise TooLarge(f"The provider's answer is larger than {limit} bytes.")
+
+    return measure
+
+
+def _frames(limit: int) -> Callable[[bytes], None]:
+    length, end = 0, b""
+
+    def measure(piece: bytes) -> None:
+        nonlocal length, end
+        seen = end + piece
+        closed = max(seen.rfind(blank) + len(blank) if blank in seen else 0 for blank in _BLANK_LINES)
+        length = len(seen) - closed if closed else length + len(piece)
+        end = seen[-3:]
+        if length > limit:
+            raise TooLarge(f"A frame of the provider's stream is larger than {limit} bytes.")
+
+    return measure
+
+
+def _unpacker(encoding: str, ratio: int) -> Callable[[bytes], Iterator[bytes]]:
+    if encoding in ("", "identity"):
+        return lambda piece: iter((piece,))
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise TooLarge("The provider's answer is compressed in a way that it was not asked for.")
+    packer = zlib.decompressobj(47)  # gzip's or zlib's header, whichever is there
+    packed = unpacked = 0
+
+    def unpack(piece: bytes) -> Iterator[bytes]:
+        nonlocal packer, packed, unpacked
+        if not packed and encoding == "deflate" and piece and (piece[0] & 15) != 8:
+            packer = zlib.decompressobj(-15)  # without a header, as some servers send it
+        packed += len(piece)
+        while piece and not packer.eof:
+            try:
+                out = packer.decompress(piece, _PIECE)
+            except zlib.error as error:
+                raise httpx.DecodingError(str(error)) from None
+            piece = packer.unconsumed_tail
+            unpacked += len(out)
+            if unpacked > _FREE and unpacked > ratio * packed:
+                raise TooLarge(f"The provider's answer is compressed more than {ratio} times.")
+            if out:
+                yield out
+
+    return unpack
+
+
+async def _note(request: httpx.Request) -> None:
+    if (calls := _asked.get()) is not None:
+        calls.append(request.method)
+    if "accept-encoding" in request.headers:
+        request.headers["accept-encoding"] = "gzip, deflate"
+
+
+def _check_redirect_at_once(response: httpx.Response) -> None:
+    if _refused_redirect(response):
+        response.stream.close()  # type: ignore[union-attr]  # a sync client's
+        _replace(response, _redirected(response.status_code))
+
+
+def _refused_redirect(response: httpx.Response) -> bool:
+    """Whether `response` is a redirect that must not be followed. One that may be is counted."""
+    status, request = response.status_code, response.request
+    if not 300 <= status < 400 or status == HTTPStatus.NOT_MODIFIED:
+        return False
+    if request.method in ("GET", "HEAD") and not any(map(_CREDENTIAL.search, request.headers)):
+        return False  # a picture that a message names, say: nothing travels that could be stolen
+    followed = int(request.extensions.get(_FOLLOWED, 0))
+    request.extensions[_FOLLOWED] = followed + 1
+    return not (
+        status in (HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT)
+        and followed < MOST_REDIRECTS
+        and isinstance(request.stream, httpx.ByteStream)  # else it can't be sent twice
+        and _same_origin(request.url, response.headers.get("location", ""))
+    )
+
+
+def _same_origin(asked: httpx.URL, location: str) -> bool:
+    try:
+        target = asked.join(location)
+    except (httpx.InvalidURL, ValueError):
+        return False
+    # Without a host httpx would put in the one that was asked, but not its port.
+    named = httpx.URL(location)
+    return (
+        bool(location)
+        and not (named.scheme and not named.host)
+        and not target.userinfo
+        and (_origin(target) == _origin(asked))
+    )
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+
+
+def _redirected(status: int) -> str:
+    try:
+        named = f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        named = str(status)
+    return (
+        f"The provider answered {named}: a redirect is only followed if it is a 307 or 308 to the same origin, "
+        f"and no more than {MOST_REDIRECTS} times."
+    )
+
+
+async def _streamed(response: httpx.Response) -> bool:
+    """Whether the answer may be a stream that goes by another name."""
+    request = response.request
+    if response.status_code >= 400 or not isinstance(request.stream, httpx.ByteStream):
+        return False
+    return _STREAM.search(await request.aread()) is not None
+
+
+async def _empty(response: httpx.Response) -> None:
+    """Leave out the body of a redirect, which httpx would read as a whole before it follows."""
+    await response.stream.aclose()  # type: ignore[union-attr]  # an async client's
+    response.headers.pop("content-encoding", None)
+    response.stream = httpx.ByteStream(b"")
+
+
+async def _refuse(response: httpx.Response, message: str) -> None:
+    await response.stream.aclose()  # type: ignore[union-attr]  # an async client's
+    _replace(response, message)
+
+
+def _replace(response: httpx.Response, message: str) -> None:
+    """Make `response` a 502 whose error says `message`, as a provider would write it."""
+    error = {"message": message, "type": "api_error", "param": None, "code": "bad_gateway"}
+    body = json.dumps({"error": error}).encode()
+    _become(response, HTTPStatus.BAD_GATEWAY, httpx.Headers({"content-type": "application/json"}), body)
+
+
+def _become(response: httpx.Response, status: int, headers: httpx.Headers, body: bytes) -> None:
+    """Make `response` another one, in place: hooks can't give back a new one."""
+    for read in ("_content", "_decoder"):  # what a transport of a test may have read before
+        vars(response).pop(read, None)
+    response.__init__(  # type: ignore[misc]
+        status, headers=headers, content=body, request=response.request, extensions=response.extensions
+    )
+
+
+def add_hooks(client: Any, hooks: Mapping[str, list[Any]]) -> None:
+    """Give `client` these hooks behind those that it has."""
+    present = client.event_hooks
+    client.event_hooks = {
+        event: [*present.get(event, []), *hooks.get(event, [])] for event in {*present, *hooks}
+    }
