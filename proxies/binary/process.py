@@ -58,6 +58,8 @@ def end_with_parent():
 threading.Thread(target=end_with_parent, daemon=True).start()
 """
 _BOOT = f"""{_END_WITH_PARENT}
+from proxies.binary.easing import ease
+ease()
 from litellm import run_server
 sys.argv[0] = "litellm"
 sys.exit(run_server())

@@ -7,13 +7,14 @@ bytes ── checks ── memories ── Call ── backend ──> Reply ─
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from proxies.backend import Call
+from proxies.config.limits import Limits
 from proxies.dialects.base import Framing
 from proxies.dialects.kinds import Kind
 from proxies.errors import UNREADABLE, ProxyError, internal_error, log_failure
@@ -23,6 +24,7 @@ from proxies.front.identity import identify
 from proxies.front.models import unknown_model
 from proxies.front.observing.record import current
 from proxies.front.services import Services
+from proxies.front.sizes import apart, check_sizes, check_values
 from proxies.front.streaming import EventStream, open_stream
 from proxies.headers import for_client, for_provider
 from proxies.memory.context import HEADER, Enriched
@@ -37,8 +39,7 @@ async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
     record = current()
     with record.reading:
         sent = await read_body(request, services.config.max_body_bytes, services.config.limits.body_timeout)
-    body = parse_object(sent)
-    check_params(body, kind.shape)
+    body = await apart(len(sent), lambda: _read(sent, services.config.limits, kind))
     if body.get("stream") and kind.framing is None:
         raise ProxyError(400, "There are no streams on this route.", param="stream")
     deployments = services.config.group(body["model"])
@@ -77,6 +78,15 @@ async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
         return await or_disconnect(_own_failures(work(), doing), request.receive)
     except ClientGone:
         return no_answer
+
+
+def _read(sent: bytes, limits: Limits, kind: Kind) -> dict[str, Any]:
+    """The parameters in `sent`; raises `ProxyError` 400. Sizes come first, since all else takes as long as they are."""
+    check_values(sent, limits)
+    body = parse_object(sent)
+    check_sizes(body, limits)
+    check_params(body, kind.shape)
+    return body
 
 
 async def _plain(services: Services, call: Call, kind: Kind, enriched: Enriched) -> ASGIApp:

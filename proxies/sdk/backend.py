@@ -23,6 +23,7 @@ from proxies.sdk.clients import client_for
 from proxies.sdk.router import ROUTING_PARAMS, Router
 from proxies.sessions import READ_TIMEOUT, LiteLLMSessionManager, bodies_of_answers
 from proxies.support.litellm_environment import stay_local
+from proxies.support.openai_bodies import send_as_given
 from proxies.support.sse import SSEDecoder
 from proxies.upstream_errors import upstream_error
 
@@ -37,6 +38,7 @@ class SdkBackend:
         self._started = False
 
     async def start(self) -> None:
+        send_as_given()
         _make_known(self._config.model_list)
         # They would show what was said, wherever LiteLLM puts plain objects into its models.
         warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning)

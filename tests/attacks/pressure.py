@@ -46,7 +46,7 @@ _CHUNK = {
     "object": "chat.completion.chunk",
     "created": 1,
     "model": "gpt-4o-mini",
-    "choices": [{"index": 0, "delta": {"content": "word " * 40}, "finish_reason": None}],
+    "choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": None}],
 }
 
 
@@ -112,8 +112,8 @@ class Provider:
         try:
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
             while True:
-                writer.write(event * 20)
-                flood.sent += 20
+                writer.write(event * 200)
+                flood.sent += 200
                 await writer.drain()
                 await asyncio.sleep(0)
         finally:
