@@ -61,6 +61,8 @@ threading.Thread(target=end_with_parent, daemon=True).start()
 _BOOT = f"""{_END_WITH_PARENT}
 from proxies.binary.inside import prepare
 prepare()
+from proxies.binary.easing import ease
+ease()
 from litellm import run_server
 sys.argv[0] = "litellm"
 sys.exit(run_server())

@@ -36,6 +36,19 @@ class Limits(BaseModel):
     max_compression_ratio: Annotated[int, Field(ge=10, le=1000)] = Field(
         100, description="of a provider's answer: bytes unpacked for a byte packed"
     )
+    max_values: Annotated[int, Field(ge=1000, le=10_000_000)] = Field(
+        400_000, description="in a request's JSON: commas and opening brackets outside of texts"
+    )
+    max_messages: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        2048, description="of one request, and items of its input"
+    )
+    max_parts: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        10_000, description="of all messages together: content blocks, tool calls"
+    )
+    max_tools: Annotated[int, Field(ge=1, le=100_000)] = Field(512, description="of one request")
+    max_schema_size: Annotated[int, Field(ge=100, le=1_000_000)] = Field(
+        50_000, description="values of all schemas of one request, each reference written out"
+    )
     header_timeout: _Seconds = Field(30, description="for a request's headers to arrive")
     body_timeout: _Seconds = Field(120, description="for a request's body to arrive")
 

@@ -17,6 +17,7 @@ from proxies.front.places import Places
 from proxies.front.routes import routes
 from proxies.front.services import Services
 from proxies.memory.context import Memory
+from proxies.support.fairness import Fair
 
 
 def build_app(config: ProxyConfig, backend: Backend, tracing: Tracing | None = None) -> FastAPI:
@@ -54,5 +55,6 @@ def build_app(config: ProxyConfig, backend: Backend, tracing: Tracing | None = N
     app.router.redirect_slashes = False
     app.router.routes.extend(routes(Services(config, backend, memory, metrics, places)))
     register_exception_handlers(app)
+    app.add_middleware(Fair)
     app.add_middleware(Observed, metrics=metrics, tracing=traces)  # the last one added is the outermost
     return app

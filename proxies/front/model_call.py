@@ -7,13 +7,14 @@ bytes ── checks ── memories ── Call ── backend ──> Reply ─
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from proxies.backend import Call
+from proxies.config.models import ProxyConfig
 from proxies.dialects.base import Framing, without_nulls
 from proxies.dialects.kinds import Kind
 from proxies.errors import UNREADABLE, ProxyError, internal_error, log_failure
@@ -24,6 +25,7 @@ from proxies.front.models import unknown_model
 from proxies.front.observing.record import current
 from proxies.front.readable import boundary_of, checked_query
 from proxies.front.services import Services
+from proxies.front.sizes import apart, check_sizes, check_values
 from proxies.front.steering import check_steering, has_own_file_search
 from proxies.front.streaming import EventStream, open_stream
 from proxies.headers import for_client, for_provider
@@ -45,14 +47,8 @@ async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
     boundary_of(request, takes_form=False)
     with record.reading:
         sent = await read_body(request, config.max_body_bytes, config.limits.body_timeout)
-    body = parse_object(sent, config.limits.max_nesting)
-    check_params(body, kind.shape)
+    body = await apart(len(sent), lambda: _read(sent, config, kind))
     deployments = config.group(body["model"])
-    check_steering(
-        body,
-        allowed_tools=config.litellm_tools,
-        file_search_is_native=has_own_file_search(deployments),
-    )
     if body.get("stream") and kind.framing is None:
         raise ProxyError(400, "There are no streams on this route.", param="stream")
     record.note_model(body["model"], deployments)
@@ -90,6 +86,20 @@ async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
         return await or_disconnect(_own_failures(work(), doing), request.receive)
     except ClientGone:
         return no_answer
+
+
+def _read(sent: bytes, config: ProxyConfig, kind: Kind) -> dict[str, Any]:
+    """Return the parameters in `sent`; raises `ProxyError` 400. Sizes come first: all else takes as long as they are."""
+    check_values(sent, config.limits)
+    body = parse_object(sent, config.limits.max_nesting)
+    check_sizes(body, config.limits)
+    check_params(body, kind.shape)
+    check_steering(
+        body,
+        allowed_tools=config.litellm_tools,
+        file_search_is_native=has_own_file_search(config.group(body["model"])),
+    )
+    return body
 
 
 async def _plain(services: Services, call: Call, kind: Kind, enriched: Enriched) -> ASGIApp:

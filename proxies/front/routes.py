@@ -14,6 +14,7 @@ from proxies.dialects.kinds import KINDS
 from proxies.errors import ProxyError
 from proxies.front import families, health, models, passthrough
 from proxies.front.auth import check_key
+from proxies.front.connections import note_key
 from proxies.front.disconnect import no_answer
 from proxies.front.draining import draining_of
 from proxies.front.model_call import answer
@@ -72,6 +73,7 @@ def _guarded(services: Services, row: Row) -> Callable[[Request], Awaitable[ASGI
             if row.open:
                 return await row.endpoint(services, request)
             check_key(request.headers, services.config.master_key)
+            note_key(request.scope)
             place = services.places.take()
             try:
                 async with draining_of(request.scope).until_cut():

@@ -27,6 +27,7 @@ from proxies.sessions import READ_TIMEOUT, LiteLLMSessionManager, bodies_of_answ
 from proxies.support.egress import UNASKED, Guard, add_hooks, noting_calls
 from proxies.support.jsontext import text_or_none
 from proxies.support.litellm_environment import stay_local
+from proxies.support.openai_bodies import send_as_given
 from proxies.support.sse import SSEDecoder
 from proxies.upstream_errors import connection_error, read_object, upstream_error
 
@@ -41,6 +42,7 @@ class SdkBackend:
         self._started = False
 
     async def start(self) -> None:
+        send_as_given()
         _make_known(self._config.model_list)
         _guard_own_clients(Guard(self._config.limits.answers))
         self._started = True

@@ -1,6 +1,6 @@
 """The HTTP/1.1 connections of a served proxy: uvicorn's on h11, with limits and the proxies' own envelope.
 
-    accepted ── too many open: 503 ── headers late: 408, too large: 431, no HTTP: 400 ── the app ── kept alive
+    accepted ── no place, see `room`: 503 ── headers late: 408, too large: 431, no HTTP: 400 ── the app ── kept alive
 
 h11 whatever else is installed: uvicorn would take httptools where it finds it, which reads headers of any size
 into memory. A refusal is written at once; then what the client still sends is read for a moment and thrown
@@ -22,7 +22,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from proxies.config.limits import Limits
 from proxies.errors import ProxyError, error_response
+from proxies.front.connections import state_of_connection
 from proxies.front.places import RETRY_AFTER
+from proxies.server.room import PROBE_PLACES, Room, for_probes_alone
 
 resource: ModuleType | None
 try:
@@ -46,7 +48,8 @@ _log = logging.getLogger(__name__)
 
 def http11(limits: Limits) -> type[asyncio.Protocol]:
     """The class for uvicorn's option `http`; its `h11_max_incomplete_event_size` is `largest_head`."""
-    return type("Connection", (_Connection,), {"limits": limits})
+    rooms = (Room(limits.max_connections), Room(PROBE_PLACES))
+    return type("Connection", (_Connection,), {"limits": limits, "rooms": rooms, "lingering": set()})
 
 
 def largest_head(limits: Limits) -> int:
@@ -87,7 +90,12 @@ def make_room(*limits: Limits) -> list[Limits]:
 
 
 class _Connection(H11Protocol):
-    limits = Limits()
+    limits: Limits
+    rooms: tuple[Room, Room]
+    """Of all connections of one server: the places, and those for probes."""
+    lingering: set[_Connection]
+    _room: Room | None = None
+    _known = False
     _leaving = False
     _timer: asyncio.TimerHandle | None = None
     _awaits_headers = False
@@ -95,14 +103,23 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        surplus = len(self.connections) - self.limits.max_connections
-        if surplus > 0:
-            message = f"The proxy has {self.limits.max_connections} connections open already. Try again."
-            self._refuse(ProxyError(503, message, headers={"retry-after": RETRY_AFTER}), "")
-            if surplus > _LINGERING:
-                transport.close()
+        self.app_state = self.app_state | state_of_connection(self._has_the_key)
+        self._room = next((room for room in self.rooms if room.enter(self)), None)
+        if self._room is None:
+            self._refuse(self._full(), "")
+            return
+        if self._room is self.rooms[1]:
+            self.app = for_probes_alone(self.app, self._full())  # type: ignore[assignment,arg-type]
+        self._await_headers()
+
+    def give_way(self) -> None:
+        """Go, idle as it is, since somebody else needs the place: with a refusal where an answer is awaited."""
+        if self.conn.trailing_data[0]:
+            self._refuse(self._full(), self._path())
+        elif self.transport.get_write_buffer_size():
+            self.transport.abort()  # it doesn't read its last answer either, and closing would wait for that
         else:
-            self._await_headers()
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         if self._leaving:
@@ -114,6 +131,8 @@ class _Connection(H11Protocol):
         if self._leaving:
             return
         if self.conn.their_state is not h11.IDLE:
+            if self._room is not None and not (self.cycle and self.cycle.response_complete):
+                self._room.stay(self)
             if self._awaits_headers:
                 self._stop_timer()
         elif self.conn.trailing_data[0]:
@@ -126,6 +145,8 @@ class _Connection(H11Protocol):
     def on_response_complete(self) -> None:
         unread = self.conn.their_state is h11.SEND_BODY
         super().on_response_complete()
+        if self._room is not None and not self._known and self.cycle.response_complete:
+            self._room.rest(self)
         if unread and not self.transport.is_closing():
             # Answered before its body had come, and uvicorn would go on reading it for ever.
             self._start_timer(LINGER, self.transport.close)
@@ -151,6 +172,8 @@ class _Connection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._leave()
+        self.lingering.discard(self)
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -158,6 +181,18 @@ class _Connection(H11Protocol):
             self.transport.close()
         else:
             super().shutdown()
+
+    def _has_the_key(self) -> None:
+        self._known = True
+
+    def _leave(self) -> None:
+        if self._room is not None:
+            self._room.leave(self)
+            self._room = None
+
+    def _full(self) -> ProxyError:
+        message = f"The proxy has {self.limits.max_connections} connections open already. Try again."
+        return ProxyError(503, message, headers={"retry-after": RETRY_AFTER})
 
     def _await_headers(self) -> None:
         self._start_timer(self.limits.header_timeout, self._headers_late)
@@ -187,11 +222,16 @@ class _Connection(H11Protocol):
             b"connection: close",
         ]
         self._leaving = True
+        self._leave()
         self._unset_keepalive_if_required()
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + bytes(answer.body))
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._start_timer(LINGER, self.transport.close)
+        self.lingering.add(self)
+        if len(self.lingering) > _LINGERING:
+            self.transport.close()
+        else:
+            self._start_timer(LINGER, self.transport.close)
 
     def _start_timer(self, seconds: float, then: Callable[[], None]) -> None:
         self._stop_timer()

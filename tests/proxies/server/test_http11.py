@@ -15,8 +15,11 @@ import uvicorn
 
 from proxies.config.limits import Limits
 from proxies.front.app import build_app
+from proxies.front.connections import PROBES
+from proxies.front.routes import TABLE
 from proxies.server import http11 as module
 from proxies.server.http11 import http11, largest_head, make_room
+from proxies.server.room import PROBE_PLACES
 from tests.proxies.front.fakes import KEY, FakeBackend, make_config
 
 KEY_LINE = f"authorization: Bearer {KEY}\r\n"
@@ -182,15 +185,14 @@ async def test_a_client_that_asks_later_is_not_late() -> None:
 
 
 async def test_one_connection_too_many() -> None:
-    """It is told so at once and closed, the others go on, and a place that is left can be taken."""
+    """With the key on all others it is told so at once and closed, they go on, and a place that is left can be taken."""
     async with served(max_connections=3) as port:
         async with contextlib.AsyncExitStack() as opened:
-            first, *_ = [await opened.enter_async_context(Peer.at(port)) for _ in range(3)]
-            await first.send(f"{GET}\r\n")
-            assert (await first.answer())[0] == 200
+            first, *_ = [await known(opened, port) for _ in range(3)]
             async with Peer.at(port) as refused:
+                await refused.send(f"{GET}\r\n")
                 status, headers, body = await refused.answer()
-                assert (status, headers["retry-after"]) == (503, "1")
+                assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
                 assert body["error"]["code"] == "service_unavailable"
             await first.send(f"{GET}\r\n")
             assert (await first.answer())[0] == 200
@@ -203,15 +205,95 @@ async def test_one_connection_too_many() -> None:
                 await asyncio.sleep(0.05)
 
 
-async def test_many_idle_connections_are_refused_politely() -> None:
+PROBE = "GET /health HTTP/1.1\r\nhost: a\r\n\r\n"
+
+
+async def known(opened: contextlib.AsyncExitStack, port: int) -> Peer:
+    """A peer that has shown the key, and is idle since."""
+    peer = await opened.enter_async_context(Peer.at(port))
+    await peer.send(f"{GET}\r\n")
+    assert (await peer.answer())[0] == 200
+    return peer
+
+
+@pytest.mark.parametrize("before", ["", PROBE, "GET /v1/models HTTP/1.1\r\nhost: a\r\n\r\n", "GET /v1/mod"])
+async def test_who_is_idle_without_a_key_gives_way(before: str) -> None:
+    """The oldest of them goes, whatever it has done before, and a newcomer is served; who has the key stays."""
+    async with served(max_connections=3) as port, contextlib.AsyncExitStack() as opened:
+        holder = await known(opened, port)
+        idle = [await opened.enter_async_context(Peer.at(port)) for _ in range(2)]
+        for peer in idle:
+            await peer.send(before)
+            if before.endswith("\r\n\r\n"):
+                await peer.answer()
+        await asyncio.sleep(0.05)  # what was half sent has been read
+        newcomer = await known(opened, port)
+        said = await idle[0].rest()
+        assert said.startswith(b"HTTP/1.1 503 ") if before == "GET /v1/mod" else said == b""
+        await known(opened, port)
+        await idle[1].rest()
+        for peer in (holder, newcomer):
+            await peer.send(f"{GET}\r\n")
+            assert (await peer.answer())[0] == 200
+
+
+async def test_who_is_being_answered_does_not_give_way() -> None:
+    """Also without a key, as an interceptor's clients are; the newcomer is refused."""
+    async with served(max_connections=1) as port, Peer.at(port) as busy:
+        body = '{"model": "fast", "max_tokens": 1, "messages": [{"role": "user", "content": "a"}]}'
+        await busy.send(f"{POST}content-length: {len(body)}\r\n\r\n{body[:9]}")
+        async with Peer.at(port) as newcomer:
+            await newcomer.send(f"{GET}\r\n")
+            assert (await newcomer.answer())[0] == 503
+        await busy.send(body[9:])
+        assert (await busy.answer())[0] == 200
+
+
+async def test_probes_have_places_of_their_own() -> None:
+    """With all places taken by clients with the key a probe is answered, once a connection, however many wait there."""
+    async with served(max_connections=2) as port, contextlib.AsyncExitStack() as opened:
+        for _ in range(2):
+            await known(opened, port)
+        waiting = [await opened.enter_async_context(Peer.at(port)) for _ in range(PROBE_PLACES + 5)]
+        for path in sorted(PROBES):
+            async with Peer.at(port) as peer:
+                await peer.send(f"GET {path} HTTP/1.1\r\nhost: a\r\n\r\n")
+                answer = await peer.rest()
+                assert answer.startswith(b"HTTP/1.1 200 "), path
+                assert b"\r\nconnection: close\r\n" in answer
+        assert await waiting[0].rest() == b""
+        await waiting[-1].send(PROBE)
+        assert (await waiting[-1].answer())[0] == 200
+
+
+def test_probes_are_open() -> None:
+    """Who has no place is answered nothing that needs the key."""
+    assert {row.path for row in TABLE if row.open} >= PROBES
+
+
+async def test_many_newcomers_are_refused_politely(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds over the limit get an answer each or are closed, and those within it are served."""
+    monkeypatch.setattr(module, "PROBE_PLACES", 0)
     async with served(max_connections=10) as port, contextlib.AsyncExitStack() as opened:
+        holders = [await known(opened, port) for _ in range(10)]
         peers = [await opened.enter_async_context(Peer.at(port)) for _ in range(400)]
-        ends = await asyncio.gather(*(peer.rest() for peer in peers[10:]), return_exceptions=True)
+        ends = await asyncio.gather(*(peer.rest() for peer in peers), return_exceptions=True)
         told = [end for end in ends if isinstance(end, bytes) and end.startswith(b"HTTP/1.1 503")]
         assert len(told) >= 250
-        await peers[0].send(f"{GET}\r\n")
-        assert (await peers[0].answer())[0] == 200
+        await holders[0].send(f"{GET}\r\n")
+        assert (await holders[0].answer())[0] == 200
+
+
+async def test_thousands_of_idle_connections_lock_nobody_out() -> None:
+    """Many more idle connections than there are places, each of which asked a probe once: a newcomer is served."""
+    async with served(max_connections=100) as port, contextlib.AsyncExitStack() as opened:
+        for _ in range(300):
+            peer = await opened.enter_async_context(Peer.at(port))
+            await peer.send(PROBE)
+            assert (await peer.answer())[0] == 200
+        began = time.monotonic()
+        await known(opened, port)
+        assert time.monotonic() - began < 1
 
 
 def test_room_for_the_connections(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,26 @@
+"""Runs in the LiteLLM process, before LiteLLM does: one request keeps the others waiting less.
+
+fair     between the pieces of a stream others have their turn, and a client that has left is noticed
+as given  the openai package sends messages without looking through them
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proxies.support.fairness import Fair
+from proxies.support.openai_bodies import send_as_given
+
+
+def ease() -> None:
+    """Change what uvicorn serves in this process, and how the openai package sends."""
+    import uvicorn
+
+    original = uvicorn.Config.load
+
+    def load(self: Any) -> None:
+        original(self)
+        self.loaded_app = Fair(self.loaded_app)
+
+    uvicorn.Config.load = load  # type: ignore[method-assign]
+    send_as_given()
