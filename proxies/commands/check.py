@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 
 from proxies.config.memory import ContextRetrieval
 from proxies.config.models import ENVIRON, Deployment, ProxyConfig
+from proxies.config.providers import provider_of
 from proxies.errors import ProxyError
 from proxies.front.families import FAMILIES, METHODS
 from proxies.front.identity import identify
@@ -90,7 +91,7 @@ def _model(config: ProxyConfig, name: str) -> dict[str, Any]:
 def _deployment(config: ProxyConfig, deployment: Deployment) -> dict[str, Any]:
     params = deployment.litellm_params
     model = str(params["model"])
-    provider = str(params.get("custom_llm_provider") or (model.partition("/")[0] if "/" in model else ""))
+    provider = provider_of(params)
     base = params.get("api_base") or params.get("base_url")
     return {
         "model": redact_text(model),

@@ -22,6 +22,7 @@ from proxies.config.models import (
     OUR_SECTIONS,
     ProxyConfig,
 )
+from proxies.config.providers import place_problems
 from proxies.config.secret_values import register_secrets
 from proxies.support.redact import register_secret
 from proxies.support.yamlfile import Loc, YamlError, YamlFile, did_you_mean, explain, load
@@ -88,6 +89,7 @@ def load_config(path: str | Path) -> ProxyConfig:
     else:
         _check_memory_header(config, problems)
         _check_memory_overrides(config, problems)
+        _check_places(config, problems)
     if problems.found:
         raise ConfigError(problems.sorted())
     config._file = file
@@ -220,6 +222,15 @@ def _check_memory_overrides(config: ProxyConfig, problems: _Problems) -> None:
             at: Loc = ("model_list", index, "model_info", MEMORY_KEY)
             for problem in explain(error, problems.file, ContextRetrieval, at):
                 problems.found.append(problem)
+
+
+def _check_places(config: ProxyConfig, problems: _Problems) -> None:
+    brought = config.litellm_settings.get("custom_provider_map")
+    rows = [row for row in brought if isinstance(row, dict)] if isinstance(brought, list) else []
+    own = [str(row.get("provider")) for row in rows]
+    for index, deployment in enumerate(config.model_list):
+        for key, sentence in place_problems(deployment.litellm_params, own):
+            problems.add(("model_list", index, "litellm_params", key), sentence)
 
 
 def _resolve(value: Any, loc: tuple[str | int, ...], problems: _Problems) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from proxies.config.models import Deployment
+from proxies.config.providers import provider_of
 from proxies.errors import ProxyError
 from proxies.front.tools import acting, tools_in
 from proxies.support.redact import redact_text
@@ -47,7 +48,7 @@ def steering_names() -> frozenset[str]:
 def has_own_file_search(deployments: Iterable[Deployment]) -> bool:
     """Whether each of these is at a provider that LiteLLM hands `file_search` on to, by what its `model` says."""
     return all(
-        _provider(d.litellm_params) in generated()["file_search"]
+        provider_of(d.litellm_params) in generated()["file_search"]
         and not d.litellm_params.get("use_chat_completions_api")
         for d in deployments
     )
@@ -91,11 +92,6 @@ def _labels(metadata: Any) -> Mapping[str, Any]:
         except (ValueError, RecursionError):
             raise ProxyError(400, "The parameter 'metadata' must be an object.", param="metadata") from None
     return metadata if isinstance(metadata, Mapping) else {}
-
-
-def _provider(params: Mapping[str, Any]) -> str:
-    model = str(params.get("model"))
-    return str(params.get("custom_llm_provider") or (model.partition("/")[0] if "/" in model else ""))
 
 
 @functools.cache
