@@ -117,6 +117,12 @@ def internal_error() -> ProxyError:
     return ProxyError(500, INTERNAL)
 
 
+def no_route(method: str, path: str) -> ProxyError:
+    """A path that is none of ours; one with a slash too many is told so."""
+    end = " Leave out the slash at its end." if path.endswith("/") and path != "/" else ""
+    return ProxyError(404, f"There is no route {method} {redact_text(path)}.{end}")
+
+
 def log_failure(error: BaseException, doing: str) -> None:
     """The whole traceback into the log, without credentials."""
     _log.error("%s failed\n%s", doing, redact_text("".join(traceback.format_exception(error))))

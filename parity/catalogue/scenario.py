@@ -138,15 +138,16 @@ class Deployment(Part):
 class ClientRequest(Part):
     """Holds one request of the client: the path as sent; `auth` names the credential, never its value."""
 
-    ADDED = frozenset({"header_bytes", "header_count"})
+    ADDED = frozenset({"encoding", "header_bytes", "header_count"})
 
     method: Literal["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"] = "POST"
     path: Text = "/v1/chat/completions"
-    auth: Literal["bearer", "x-api-key", "wrong", "none"] = "bearer"
+    auth: Literal["bearer", "x-api-key", "api-key", "wrong", "none"] = "bearer"
     headers: dict[str, str] = Field(default_factory=dict)
     json_: Json | None = Field(None, alias="json", description="`$model` stands for the scenario's alias")
     body: str | None = Field(None, description="sent as it is, with content-type application/json")
     body_bytes: int | None = Field(None, ge=0, description="a JSON body padded to this many bytes")
+    encoding: Literal["gzip"] | None = Field(None, description="content-encoding of the body")
     header_bytes: int = Field(0, ge=0, le=1_000_000, description="a further header with so many bytes")
     header_count: int = Field(0, ge=0, le=10_000, description="so many further headers")
     hang_up_after: int | None = Field(

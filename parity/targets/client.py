@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -43,8 +44,8 @@ class Credentials:
         match auth:
             case "bearer":
                 return {"authorization": f"Bearer {self.key}"}
-            case "x-api-key":
-                return {"x-api-key": self.key}
+            case "x-api-key" | "api-key":
+                return {auth: self.key}
             case "wrong":
                 return {"authorization": f"Bearer {self.wrong}"}
             case _:
@@ -114,6 +115,9 @@ def build_request(client: httpx.AsyncClient, asked: ClientRequest, keys: Credent
     content = _body(asked)
     if content is not None:
         headers["content-type"] = "application/json"
+        if asked.encoding == "gzip":
+            content = gzip.compress(content, mtime=0)
+            headers["content-encoding"] = "gzip"
     headers |= {f"x-filler-{number}": "x" for number in range(asked.header_count)}
     if asked.header_bytes:
         headers["x-filler"] = "x" * asked.header_bytes

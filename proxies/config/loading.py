@@ -22,6 +22,7 @@ from proxies.config.models import (
     OUR_SECTIONS,
     ProxyConfig,
 )
+from proxies.config.origins import origin_problem
 from proxies.config.providers import place_problems
 from proxies.config.secret_values import register_secrets
 from proxies.support.redact import register_secret
@@ -173,6 +174,7 @@ def _check_general(data: Mapping[str, Any], problems: _Problems) -> None:
     ):
         problems.add(("general_settings", "max_request_size_mb"), "must be a number above 0, in MiB")
     _check_litellm_tools(general.get("litellm_tools"), problems)
+    _check_origins(general.get("cors_origins"), problems)
 
 
 def _check_litellm_tools(tools: Any, problems: _Problems) -> None:
@@ -193,6 +195,18 @@ def _is_guessable(key: str) -> bool:
     key = key.strip()
     own = key.removeprefix("sk-")
     return len(key) < _SHORTEST_KEY or len(set(own)) < _FEWEST_KINDS or not _OFTEN_CHOSEN.sub("", own)
+
+
+def _check_origins(origins: Any, problems: _Problems) -> None:
+    loc = ("general_settings", "cors_origins")
+    if origins is None:
+        return
+    if not isinstance(origins, list):
+        problems.add(loc, "must be a list of origins, such as [http://localhost:5173]")
+        return
+    for index, origin in enumerate(origins):
+        if wrong := origin_problem(origin):
+            problems.add((*loc, index), wrong)
 
 
 def _misspelt(wanted: str, general: Mapping[Any, Any], file: YamlFile) -> str:

@@ -27,6 +27,9 @@ DEFAULT_MAX_BODY_BYTES = 32 * 1024 * 1024
 LITELLM_TOOLS = ("advisor", "file_search", "mcp", "skills")
 """What `general_settings.litellm_tools` may name: tools with which LiteLLM makes calls of its own."""
 
+ANY_ORIGIN = "*"
+"""In `general_settings.cors_origins`: every page."""
+
 MEMORY_KEY = "context_retrieval"
 OUR_SECTIONS = ("user_id_mappings", MEMORY_KEY, "limits")
 _MODELLED = ("model_list", "general_settings", "litellm_settings", "router_settings", "environment_variables")
@@ -56,7 +59,16 @@ LITELLM_SECTIONS = (
 ENVIRON = "os.environ/"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _TAKEN_HEADERS = frozenset(
-    {"authorization", "x-api-key", "cookie", "host", "content-length", "content-type", "transfer-encoding"}
+    {
+        "authorization",
+        "x-api-key",
+        "api-key",
+        "cookie",
+        "host",
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+    }
 )
 
 
@@ -245,6 +257,11 @@ class ProxyConfig(_Redacted):
     def litellm_tools(self) -> frozenset[str]:
         """`general_settings.litellm_tools`: with which tools of a request LiteLLM may make calls of its own."""
         return frozenset(self.general_settings.get("litellm_tools") or ())
+
+    @property
+    def cors_origins(self) -> tuple[str, ...]:
+        """`general_settings.cors_origins`: whose pages may use the proxy from a browser; none when it isn't set."""
+        return tuple(self.general_settings.get("cors_origins") or ())
 
     @property
     def max_body_bytes(self) -> int:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from proxies.backend import Backend
 from proxies.config.models import ProxyConfig
+from proxies.front.cors import Cors
 from proxies.front.failures import register_exception_handlers
 from proxies.front.observing.metrics import Metrics
 from proxies.front.observing.middleware import Observed
@@ -16,6 +17,7 @@ from proxies.front.observing.tracing import Tracing
 from proxies.front.places import Places
 from proxies.front.routes import routes
 from proxies.front.services import Services
+from proxies.front.target import Targets
 from proxies.memory.context import Memory
 from proxies.support.fairness import Fair
 
@@ -56,5 +58,8 @@ def build_app(config: ProxyConfig, backend: Backend, tracing: Tracing | None = N
     app.router.routes.extend(routes(Services(config, backend, memory, metrics, places)))
     register_exception_handlers(app)
     app.add_middleware(Fair)
+    app.add_middleware(Targets)
+    if config.cors_origins:
+        app.add_middleware(Cors, origins=config.cors_origins)
     app.add_middleware(Observed, metrics=metrics, tracing=traces)  # the last one added is the outermost
     return app

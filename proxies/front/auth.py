@@ -1,4 +1,4 @@
-"""Who may call: the master key, as `Authorization: Bearer` or, from Anthropic's clients, `x-api-key`."""
+"""Who may call: the master key, as `Authorization: Bearer` or in a header of Anthropic's or Azure's clients."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from starlette.datastructures import Headers
 
 from proxies.errors import ProxyError
 
+_HEADERS = ("x-api-key", "api-key")
+
 
 def check_key(headers: Headers, master_key: str) -> None:
     """Return when one of the given credentials is the key, else raise `ProxyError` 401.
 
     Every credential is compared whole, so that the time it takes tells nothing about the key.
     """
-    given = headers.getlist("x-api-key")
+    given = [value for name in _HEADERS for value in headers.getlist(name)]
     for value in headers.getlist("authorization"):
         scheme, _, credential = value.strip().partition(" ")
         if scheme.lower() == "bearer":

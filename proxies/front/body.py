@@ -1,6 +1,6 @@
 """From a request's bytes to parameters that may go upstream, or a `ProxyError` that says what is wrong.
 
-body ── limit 413 ── JSON 400 ── an object 400 ── nesting 400 ── types 400 ──> parameters
+body ── encoding 415 ── limit 413 ── JSON 400 ── an object 400 ── nesting 400 ── types 400 ──> parameters
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from proxies.errors import ProxyError
+from proxies.front.encoding import gunzip_for
 
 DEFAULT_NESTING = 100
 
@@ -28,12 +29,13 @@ async def read_body(request: Request, limit: int, within: float | None = None) -
 
 
 async def read_pieces(request: Request, limit: int, within: float | None = None) -> AsyncIterator[bytes]:
-    """The body as it arrives, with the same limits."""
+    """The body as it arrives, unpacked, with the same limits; `ProxyError` 415 for an encoding but gzip."""
+    gunzip = gunzip_for(request)
     too_large = ProxyError(413, f"The request body is larger than {limit} bytes.")
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise too_large
-    size = 0
+    size = unpacked = 0
     pieces = aiter(request.stream())
     deadline = None if within is None else asyncio.get_running_loop().time() + within
     while True:
@@ -42,13 +44,23 @@ async def read_pieces(request: Request, limit: int, within: float | None = None)
             async with asyncio.timeout_at(deadline):
                 piece = await anext(pieces)
         except StopAsyncIteration:
+            if gunzip is not None:
+                gunzip.end()
             return
         except TimeoutError:
             raise ProxyError(408, f"The request body did not arrive within {within:g} seconds.") from None
         size += len(piece)
         if size > limit:
             raise too_large
-        yield piece
+        if gunzip is None:
+            yield piece
+            continue
+        for part in gunzip.feed(piece):
+            unpacked += len(part)
+            if unpacked > limit:
+                raise too_large
+            yield part
+            await asyncio.sleep(0)
 
 
 def parse_object(body: bytes, max_nesting: int = DEFAULT_NESTING) -> dict[str, Any]:
@@ -90,6 +102,16 @@ def _too_deep(limit: int) -> ProxyError:
     return ProxyError(
         400, f"The request body is nested too deeply: {limit} lists and objects in one another at most."
     )
+
+
+def name_model(body: dict[str, Any], deployment: str | None) -> None:
+    """Give `body` the model of its path, as Azure's clients write it; raises `ProxyError` 400 if it names another."""
+    if deployment is not None and body.setdefault("model", deployment) != deployment:
+        raise ProxyError(
+            400,
+            "The parameter 'model' is not the deployment that the path names; send one of them.",
+            param="model",
+        )
 
 
 def check_params(body: Mapping[str, Any], shape: type[BaseModel]) -> None:

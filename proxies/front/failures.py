@@ -14,6 +14,7 @@ from proxies.errors import (
     error_response,
     internal_error,
     log_failure,
+    no_route,
     status_line,
 )
 from proxies.headers import for_client
@@ -39,7 +40,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = request.url.path
     if error.status_code == 404:
-        message = f"There is no route {request.method} {redact_text(path)}."
+        message = no_route(request.method, path).message
     elif error.status_code == 405:
         message = f"{request.method} is not allowed on {redact_text(path)}."
     else:

@@ -18,7 +18,7 @@ from proxies.config.models import ProxyConfig
 from proxies.dialects.base import Framing, without_nulls
 from proxies.dialects.kinds import Kind
 from proxies.errors import UNREADABLE, ProxyError, internal_error, log_failure
-from proxies.front.body import check_params, parse_object, read_body
+from proxies.front.body import check_params, name_model, parse_object, read_body
 from proxies.front.disconnect import ClientGone, no_answer, or_disconnect
 from proxies.front.identity import identify
 from proxies.front.models import unknown_model
@@ -28,6 +28,7 @@ from proxies.front.services import Services
 from proxies.front.sizes import apart, check_sizes, check_values
 from proxies.front.steering import check_steering, has_own_file_search
 from proxies.front.streaming import EventStream, open_stream
+from proxies.front.target import DEPLOYMENT
 from proxies.headers import for_client, for_provider
 from proxies.memory.context import HEADER, Enriched
 from proxies.memory.routing import memory_headers
@@ -47,7 +48,8 @@ async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
     boundary_of(request, takes_form=False)
     with record.reading:
         sent = await read_body(request, config.max_body_bytes, config.limits.body_timeout)
-    body = await apart(len(sent), lambda: _read(sent, config, kind))
+    deployment = request.scope.get(DEPLOYMENT)
+    body = await apart(len(sent), lambda: _read(sent, config, kind, deployment))
     deployments = config.group(body["model"])
     if body.get("stream") and kind.framing is None:
         raise ProxyError(400, "There are no streams on this route.", param="stream")
@@ -88,11 +90,15 @@ async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
         return no_answer
 
 
-def _read(sent: bytes, config: ProxyConfig, kind: Kind) -> dict[str, Any]:
-    """Return the parameters in `sent`; raises `ProxyError` 400. Sizes come first: all else takes as long as they are."""
+def _read(sent: bytes, config: ProxyConfig, kind: Kind, deployment: str | None) -> dict[str, Any]:
+    """Return the parameters in `sent`; raises `ProxyError` 400.
+
+    Sizes come first: all else takes as long as they are. `deployment` is the model that the path names, if any.
+    """
     check_values(sent, config.limits)
     body = parse_object(sent, config.limits.max_nesting)
     check_sizes(body, config.limits)
+    name_model(body, deployment)
     check_params(body, kind.shape)
     check_steering(
         body,

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxies.backend import Forwarded, Passage
 from proxies.config.models import ProxyConfig
-from proxies.errors import ProxyError
+from proxies.errors import ProxyError, no_route
 from proxies.front.body import parse_object, read_body, read_pieces
 from proxies.front.disconnect import ClientGone, no_answer, or_disconnect, send_then_close
 from proxies.front.families import FAMILIES, REPEATABLE, Family
@@ -33,7 +33,6 @@ from proxies.front.services import Services
 from proxies.front.steering import check_steering, has_own_file_search
 from proxies.headers import check_travels, for_client, for_provider
 from proxies.support.jsontext import json_text
-from proxies.support.redact import redact_text
 
 _SAFE_PATH = re.compile(r"(/(?!\.+(?:/|$))[A-Za-z0-9._~:@!$&'()*+,=-]+)+")
 _ABOUT_THE_ANSWER = ("content-type", "content-disposition", "content-length")
@@ -43,7 +42,7 @@ async def forward(services: Services, request: Request) -> ASGIApp:
     """Answer with what the backend passes on; raises `ProxyError` 404 for a path that isn't plain."""
     path = request.scope["path"]
     if not _SAFE_PATH.fullmatch(path):
-        raise ProxyError(404, f"There is no route {request.method} {redact_text(path)}.")
+        raise no_route(request.method, path)
     record = current()
     limit, within = services.config.max_body_bytes, services.config.limits.body_timeout
     record.user_id = identify(request.headers, services.config).user_id

@@ -26,6 +26,7 @@ from proxies.config.models import UserIdMappings
 from proxies.errors import ProxyError, error_response, internal_error, log_failure
 from proxies.front.disconnect import ClientGone, or_disconnect
 from proxies.front.draining import draining_of
+from proxies.front.target import origin_form
 from proxies.headers import check_framing
 from proxies.memory.routing import USER_ID_HEADER, route
 
@@ -235,7 +236,7 @@ def _without(
 
 
 def _target(base: bytes, scope: Scope) -> bytes:
-    path = scope.get("raw_path") or quote(scope["path"]).encode()
+    path = origin_form(scope.get("raw_path") or quote(scope["path"]).encode())
     query: bytes = scope["query_string"]
     return base + path + (b"?" + query if query else b"")
 

@@ -24,6 +24,7 @@ from proxies.config.limits import Limits
 from proxies.errors import ProxyError, error_response
 from proxies.front.connections import state_of_connection
 from proxies.front.places import RETRY_AFTER
+from proxies.front.target import origin_form
 from proxies.server.room import PROBE_PLACES, Room, for_probes_alone
 
 resource: ModuleType | None
@@ -212,7 +213,7 @@ class _Connection(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             return self.scope["path"]
         target = _TARGET.match(self._begins)
-        return target[1].decode().partition("?")[0] if target else ""
+        return origin_form(target[1]).decode().partition("?")[0] if target else ""
 
     def _refuse(self, error: ProxyError, path: str) -> None:
         answer = error_response(error, path)

@@ -17,11 +17,12 @@ KEY = "sk-schlüssel-1"
         [("authorization", f"Bearer {KEY}")],
         [("authorization", f"bearer  {KEY} ")],
         [("x-api-key", KEY)],
+        [("api-key", KEY)],
         [("authorization", "Bearer other"), ("x-api-key", KEY)],
     ],
 )
 def test_right_key(headers: list[tuple[str, str]]) -> None:
-    """The master key opens by either header, whatever the other one says."""
+    """The master key opens by any of the headers, whatever another one says."""
     check_key(Headers(raw=[(k.encode(), v.encode()) for k, v in headers]), KEY)
 
 
@@ -35,6 +36,7 @@ def test_right_key(headers: list[tuple[str, str]]) -> None:
         ([("authorization", f"Bearer {KEY}x")], "not valid"),
         ([("x-api-key", "")], "not valid"),
         ([("x-api-key", KEY[:-1])], "not valid"),
+        ([("api-key", KEY[:-1])], "not valid"),
     ],
 )
 def test_wrong_or_missing_key(headers: list[tuple[str, str]], message: str) -> None:

@@ -88,6 +88,14 @@ async def test_path_and_query_travel_as_written(
     assert upstream.received[0].target == target.removesuffix("?")
 
 
+async def test_a_target_that_is_a_whole_url(client: httpx.AsyncClient, upstream: Upstream) -> None:
+    """Its path is what the memory proxy is asked for."""
+    await raw(
+        client, b"GET http://there.example/v1/models?a=1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    )
+    assert upstream.received[0].target == "/v1/models?a=1"
+
+
 async def test_the_upstream_may_have_a_path(upstream: Upstream) -> None:
     """A base URL with a path goes before the client's path."""
     async with intercepted(f"{upstream.url}/memory/") as client:

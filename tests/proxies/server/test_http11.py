@@ -113,6 +113,18 @@ async def test_what_is_no_http_is_told_in_the_envelope(head: str) -> None:
         assert body["type"] == "error"
 
 
+@pytest.mark.parametrize("host", ["http://127.0.0.1:8080", "HTTP://elsewhere.example"])
+async def test_a_target_may_be_a_whole_url(host: str) -> None:
+    """It is answered as its path is, in the envelope of that path where it is refused; its host decides nothing."""
+    async with served() as port, Peer.at(port) as peer:
+        await peer.send(f"{GET.replace('/v1', host + '/v1', 1)}\r\n")
+        status, _, body = await peer.answer()
+        assert (status, body["object"]) == (200, "list")
+        await peer.send(f"{POST.replace('/v1', host + '/v1', 1)}content-length: x\r\n\r\n")
+        status, _, body = await peer.answer()
+        assert (status, body["type"]) == (400, "error")
+
+
 async def test_a_broken_chunk_ends_the_request() -> None:
     """A body that is no chunked body any more is answered once, and what it held of the proxy is free again."""
     async with served(max_concurrent_requests=1) as port:
