@@ -13,6 +13,7 @@ from typing import Any
 
 from starlette.datastructures import Headers
 
+from proxies.config.clients import CLIENTS
 from proxies.config.memory import ContextRetrieval
 from proxies.config.models import ENVIRON, Deployment, ProxyConfig
 from proxies.config.providers import provider_of
@@ -20,21 +21,9 @@ from proxies.errors import ProxyError
 from proxies.front.families import FAMILIES, METHODS
 from proxies.front.identity import identify
 from proxies.front.routes import TABLE
+from proxies.memory.sharing import sharing
 from proxies.sdk.config import sdk_problems
 from proxies.support.redact import redact_text, redact_url
-
-CLIENTS = (
-    ("Claude Code", "claude-cli/2.0.14 (external, cli)"),
-    ("PyCharm's assistant", "OpenAIClientImpl/Java 1.0"),
-    ("OpenAI's Python client", "OpenAI/Python 2.54.0"),
-    ("OpenAI's Python client, async", "AsyncOpenAI/Python 2.54.0"),
-    ("Anthropic's Python client", "Anthropic/Python 2.11.0"),
-    ("Anthropic's Python client, async", "AsyncAnthropic/Python 2.11.0"),
-    ("OpenAI's Node client", "OpenAI/JS 6.1.0"),
-    ("Anthropic's Node client", "Anthropic/JS 0.65.0"),
-    ("curl", "curl/8.5.0"),
-)
-"""What well-known clients send as their `User-Agent`."""
 
 _KEY_VARIABLES = {
     "anthropic": "ANTHROPIC_API_KEY",
@@ -179,13 +168,17 @@ def _store(config: ProxyConfig, memory: ContextRetrieval) -> dict[str, Any]:
 
 def _users(config: ProxyConfig, clients: Iterable[Headers]) -> dict[str, Any]:
     mappings = config.user_id_mappings
-    known = [{"client": name, **_asked(Headers({"user-agent": agent}), config)} for name, agent in CLIENTS]
+    agents = {**{client.name: client.agent for client in CLIENTS}, "curl": "curl/8.5.0"}
+    known = [
+        {"client": name, **_asked(Headers({"user-agent": agent}), config)} for name, agent in agents.items()
+    ]
     asked = [{"client": "yours", **_asked(headers, config)} for headers in clients]
     return {
         "custom_header": mappings.custom_header,
         "default_user_id": mappings.default_user_id,
         "patterns": [row.model_dump() for row in mappings.header_patterns],
         "clients": [*known, *asked],
+        "share_the_default": sharing(config),
     }
 
 

@@ -41,6 +41,14 @@ def show(found: Mapping[str, Any], console: SafeConsole | None = None) -> None:
             for row in users["clients"]
         ),
     )
+    if len(users["share_the_default"]) > 1:
+        console.print(
+            f"{', '.join(users['share_the_default'])} share the memories of {users['default_user_id']}.\n",
+            markup=False,
+            highlight=False,
+            soft_wrap=not console.is_terminal,
+            style="yellow",
+        )
     _table(
         console,
         "Limits",

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
+from proxies.config.clients import CLIENTS
 from proxies.config.limits import Limits
 from proxies.config.memory import ContextRetrieval
 from proxies.config.patterns import compiled
@@ -124,14 +125,9 @@ def _user_agent(pattern: str, user_id: str) -> HeaderPattern:
     return HeaderPattern(header="user-agent", pattern=pattern, user_id=user_id)
 
 
-DEFAULT_PATTERNS = (
-    _user_agent(r"^OpenAIClientImpl/Java", "pycharm-ai"),
-    _user_agent(r"^Claude Code", "claude-code"),
-    _user_agent(r"^claude-cli/", "claude-code"),
-    _user_agent(r"^anthropic-sdk-python", "anthropic-python"),
-    # The official Python clients send their class name: AsyncOpenAI/Python 2.54.0.
-    _user_agent(r"^(Async)?Anthropic/Python", "anthropic-python"),
-    _user_agent(r"^(Async)?OpenAI/Python", "openai-python"),
+DEFAULT_PATTERNS = tuple(
+    _user_agent(pattern, user_id)
+    for pattern, user_id in dict.fromkeys((client.pattern, client.user_id) for client in CLIENTS)
 )
 
 

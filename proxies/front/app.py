@@ -19,6 +19,7 @@ from proxies.front.routes import routes
 from proxies.front.services import Services
 from proxies.front.target import Targets
 from proxies.memory.context import Memory
+from proxies.memory.sharing import DefaultUser
 from proxies.support.fairness import Fair
 
 
@@ -29,11 +30,13 @@ def build_app(config: ProxyConfig, backend: Backend, tracing: Tracing | None = N
     metrics = Metrics(backend.sessions)
     places = Places(config.limits.max_concurrent_requests)
     traces = tracing or Tracing()
+    default_user = DefaultUser(config)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
             traces.start()
+            default_user.warn_at_start()
             await backend.start()
             yield
         finally:
@@ -55,7 +58,7 @@ def build_app(config: ProxyConfig, backend: Backend, tracing: Tracing | None = N
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.router.redirect_slashes = False
-    app.router.routes.extend(routes(Services(config, backend, memory, metrics, places)))
+    app.router.routes.extend(routes(Services(config, backend, memory, metrics, places, default_user)))
     register_exception_handlers(app)
     app.add_middleware(Fair)
     app.add_middleware(Targets)

@@ -31,8 +31,10 @@ async def ready(services: Services, request: Request) -> ASGIApp:
 
 
 async def routing_info(services: Services, request: Request) -> ASGIApp:
-    """Who the request's headers say is asking, and why."""
-    return JSONResponse(identify(request.headers, services.config).as_info())
+    """Who the request's headers say is asking, and why; and whether clients of several kinds are that default user."""
+    routing = identify(request.headers, services.config)
+    shared = {"default_is_shared": True} if routing.is_default and services.default_user.is_shared else {}
+    return JSONResponse({**routing.as_info(), **shared})
 
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

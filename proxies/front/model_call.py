@@ -59,6 +59,8 @@ async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
     routing = identify(request.headers, config)
     forwarded = for_provider(request.headers)
     record.user_id = routing.user_id
+    if routing.is_default:
+        services.default_user.asked(request.headers, deployments)
     doing = f"{request.method} {request.url.path}"
 
     async def work() -> ASGIApp:

@@ -9,6 +9,7 @@ from proxies.config.models import ProxyConfig
 from proxies.front.observing.metrics import Metrics
 from proxies.front.places import Places
 from proxies.memory.context import Memory
+from proxies.memory.sharing import DefaultUser
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,4 @@ class Services:
     memory: Memory
     metrics: Metrics
     places: Places
+    default_user: DefaultUser

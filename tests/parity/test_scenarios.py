@@ -42,6 +42,7 @@ NOT_AS_SCENARIO = {
     "limits.slow",  # needs a client that stops in the middle of its request
     "memory.embedded",  # needs no wire: a file of the proxy's own, and its words
     "health.not-ready",  # needs a backend that is down
+    "routes.absolute-form",  # a way to write a target that HTTP libraries don't have
     "sessions.closed",  # a shutdown is no exchange
 }
 """Clauses that no provider's behaviour and no client's request can bring about: unit tests prove these."""
