@@ -29,6 +29,7 @@ from proxies.front.sizes import apart, check_sizes, check_values
 from proxies.front.steering import check_steering, has_own_file_search
 from proxies.front.streaming import EventStream, open_stream
 from proxies.front.target import DEPLOYMENT
+from proxies.front.thinking import fit_thinking
 from proxies.headers import for_client, for_provider
 from proxies.memory.context import HEADER, Enriched
 from proxies.memory.routing import memory_headers
@@ -56,6 +57,7 @@ async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
     record.note_model(body["model"], deployments)
     if not deployments:
         raise unknown_model(body["model"])
+    body = fit_thinking(body, kind.route, deployments)
     routing = identify(request.headers, config)
     forwarded = for_provider(request.headers)
     record.user_id = routing.user_id
