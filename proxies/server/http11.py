@@ -110,7 +110,7 @@ class _Connection(H11Protocol):
             self._refuse(self._full(), "")
             return
         if self._room is self.rooms[1]:
-            self.app = for_probes_alone(self.app, self._full())  # type: ignore[assignment,arg-type]
+            self.app = for_probes_alone(self.app, self._full())
         self._await_headers()
 
     def give_way(self) -> None:

@@ -30,7 +30,7 @@ def _pass_by(resource: Any, names: tuple[str, ...]) -> None:
     async def create(self: Any, **params: Any) -> Any:
         lists = {name: params[name] for name in names if isinstance(params.get(name), list)}
         if lists:
-            params |= dict.fromkeys(lists, [])
+            params |= {name: [] for name in lists}
             params["extra_body"] = {**lists, **(params.get("extra_body") or {})}
         return await original(self, **params)
 
