@@ -283,7 +283,11 @@ def _become(response: httpx.Response, status: int, headers: httpx.Headers, body:
     for read in ("_content", "_decoder"):  # what a transport of a test may have read before
         vars(response).pop(read, None)
     response.__init__(  # type: ignore[misc]
-        status, headers=headers, content=body, request=response.request, extensions=response.extensions
+        status,
+        headers=headers,
+        stream=httpx.ByteStream(body),
+        request=response.request,
+        extensions=response.extensions,
     )
 
 
