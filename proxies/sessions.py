@@ -21,7 +21,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from proxies.support.egress import AnswerLimits, Guard
+from proxies.egress import AnswerLimits, Guard
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 600.0

@@ -118,7 +118,7 @@ _OWN_TIMEOUT = re.compile(
 )
 
 
-# What the guard of the clients says where it breaks off a body (`proxies.support.egress`).
+# What the guard of the clients says where it breaks off a body (`proxies.egress`).
 _OVER_A_LIMIT = re.compile(
     r"The provider's answer is (larger than \d+ bytes|compressed more than \d+ times)\."
     r"|A frame of the provider's stream is larger than \d+ bytes\."

@@ -28,9 +28,11 @@ ORDER = {
         {"dialects"},
         {"memory", "headers", "upstream_errors"},
         {"config"},
+        {"litellm_refusals"},
         {"provider_message", "errors"},
         {"support"},
         {"backend", "sessions"},
+        {"egress"},
     ),
     "parity": (
         {"pytest_entry"},

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from proxies.binary.process import LiteLLMProcess
 from parity.targets.deployments import LITELLM_URL, MOCKED_KEY
 from proxies.dialects.kinds import KINDS
-from proxies.support.egress import UNASKED as UNASKED  # what a recording says of an exception
-from proxies.support.egress import noting_calls as noting_calls
+from proxies.egress import UNASKED as UNASKED  # what a recording says of an exception
+from proxies.egress import noting_calls as noting_calls
 
 SDK_FUNCTIONS = {kind.route: f"litellm.{kind.function}" for kind in KINDS.values()}
 """The place where LiteLLM's function for each route is looked up, and so doubled, tapped and probed.

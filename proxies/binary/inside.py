@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 
-from proxies.support import egress
-from proxies.support.egress import AnswerLimits, Guard, add_hooks, noting_calls
+from proxies import egress
+from proxies.egress import AnswerLimits, Guard, add_hooks, noting_calls
 
 LIMITS_VARIABLE = "MEMORY_PROXY_ANSWER_LIMITS"
 """The environment variable with the limits, three numbers with commas between them."""
@@ -51,8 +51,7 @@ def write_for_others(directory: Path) -> Path:
         "proxies/__init__.py": "",
         "proxies/binary/__init__.py": "",
         "proxies/binary/inside.py": Path(__file__).read_text(encoding="utf-8"),
-        "proxies/support/__init__.py": "",
-        "proxies/support/egress.py": Path(egress.__file__).read_text(encoding="utf-8"),
+        "proxies/egress.py": Path(egress.__file__).read_text(encoding="utf-8"),
         "sitecustomize.py": _FOR_OTHERS,
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

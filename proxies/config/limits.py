@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from proxies.support.egress import AnswerLimits
+from proxies.egress import AnswerLimits
 
 _Count = Annotated[int, Field(ge=1, le=1_000_000)]
 _Bytes = Annotated[int, Field(ge=64 * 1024, le=1024 * 1024 * 1024)]

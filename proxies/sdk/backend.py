@@ -19,12 +19,12 @@ import httpx
 from proxies.backend import Call, Reply
 from proxies.config.models import Deployment, ProxyConfig
 from proxies.dialects.kinds import KINDS
+from proxies.egress import UNASKED, Guard, add_hooks, noting_calls
 from proxies.errors import ProxyError
 from proxies.headers import from_litellm
 from proxies.sdk.clients import client_for
 from proxies.sdk.router import ROUTING_PARAMS, Router
 from proxies.sessions import READ_TIMEOUT, LiteLLMSessionManager, bodies_of_answers
-from proxies.support.egress import UNASKED, Guard, add_hooks, noting_calls
 from proxies.support.jsontext import text_or_none
 from proxies.support.litellm_environment import stay_local
 from proxies.support.openai_bodies import send_as_given

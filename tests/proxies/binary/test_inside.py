@@ -21,7 +21,7 @@ from proxies.binary.inside import (
     variables,
     write_for_others,
 )
-from proxies.support.egress import AnswerLimits
+from proxies.egress import AnswerLimits
 
 
 @pytest.fixture

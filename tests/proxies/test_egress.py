@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxies.support.egress import AnswerLimits, Guard, TooLarge, add_hooks, noting_calls
+from proxies.egress import AnswerLimits, Guard, TooLarge, add_hooks, noting_calls
 from tests.proxies.upstream import Body, read
 
 Answer = Callable[[httpx.Request], httpx.Response]
