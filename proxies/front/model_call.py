@@ -50,7 +50,7 @@ async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
     with record.reading:
         sent = await read_body(request, config.max_body_bytes, config.limits.body_timeout)
     deployment = request.scope.get(DEPLOYMENT)
-    body = await apart(len(sent), lambda: _read(sent, config, kind, deployment))
+    body = await apart(sent, lambda: _read(sent, config, kind, deployment))
     deployments = config.group(body["model"])
     if body.get("stream") and kind.framing is None:
         raise ProxyError(400, "There are no streams on this route.", param="stream")
@@ -101,7 +101,7 @@ def _read(sent: bytes, config: ProxyConfig, kind: Kind, deployment: str | None) 
     """
     check_values(sent, config.limits)
     body = parse_object(sent, config.limits.max_nesting)
-    check_sizes(body, config.limits)
+    check_sizes(body, config.limits, embeds=kind.framing is None)
     name_model(body, deployment)
     check_params(body, kind.shape)
     check_steering(

@@ -26,9 +26,10 @@ _SCHEMAS = ("tools", "functions", "response_format", "output_format", "output_co
 """Parameters that have schemas in them."""
 
 
-async def apart(size: int, work: Callable[[], Result]) -> Result:
-    """What `work` returns about a body of `size` bytes; done in a thread where it is large."""
-    return await asyncio.to_thread(work) if size > _LARGE else work()
+async def apart(body: bytes, work: Callable[[], Result]) -> Result:
+    """What `work` returns about `body`; done in a thread where that may take long."""
+    takes_long = len(body) > _LARGE or b"$ref" in body
+    return await asyncio.to_thread(work) if takes_long else work()
 
 
 def check_values(body: bytes, limits: Limits) -> None:
@@ -47,11 +48,18 @@ def check_values(body: bytes, limits: Limits) -> None:
     raise ProxyError(400, f"The request body has more than {limits.max_values} values.")
 
 
-def check_sizes(body: Mapping[str, Any], limits: Limits) -> None:
-    """Return when no list and no schema is larger than it may be; raises `ProxyError` 400 with `param`."""
+def check_sizes(body: Mapping[str, Any], limits: Limits, *, embeds: bool = False) -> None:
+    """Return when no list and no schema is larger than it may be; raises `ProxyError` 400 with `param`.
+
+    `embeds` says that `input` has no messages but texts, as many as a message's parts, or tokens, as many as fit.
+    """
     for name in ("messages", "input"):
         items = body.get(name)
-        if isinstance(items, list) and any(isinstance(item, dict) for item in items):
+        if not isinstance(items, list):
+            continue
+        if embeds and name == "input":
+            _check_length(name, sum(1 for item in items if type(item) is not int), limits.max_parts)
+        else:
             _check_length(name, len(items), limits.max_messages)
             parts = sum(len(part) for item in items for part in _lists_of(item))
             if parts > limits.max_parts:

@@ -1,8 +1,7 @@
 """Lets others have their turn while an answer is sent whose pieces are always there already.
 
-Nothing of a loop that reads such pieces and sends them ever waits, as long as the client reads as fast: meanwhile
-nobody
-else is served, and that the client has left isn't noticed.
+A loop that reads such pieces and sends them never waits, as long as the client reads as fast: meanwhile nobody else is
+served, and that the client has left isn't noticed.
 """
 
 from __future__ import annotations

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from parity.targets.arms import ARMS
@@ -66,29 +67,30 @@ class Provider:
         self.url = ""
         self.calls = 0
         self.floods: list[Flood] = []
-        self._loop = asyncio.new_event_loop()
 
     @contextmanager
     def serving(self) -> Iterator[Provider]:
         up = threading.Event()
-
-        async def run() -> None:
-            server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=64 * 1024 * 1024)
-            self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            up.set()
-
-        self._loop.create_task(run())
-        thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        thread = threading.Thread(target=lambda: asyncio.run(self._run(up)), daemon=True)
         thread.start()
         up.wait()
         try:
             yield self
         finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            thread.join(5)
+            self._loop.call_soon_threadsafe(self._stop.set)
+            thread.join(10)
+
+    async def _run(self, up: threading.Event) -> None:
+        """What is still being answered at the end is cancelled by `asyncio.run`."""
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=64 * 1024 * 1024)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        up.set()
+        await self._stop.wait()
+        server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError), contextlib.closing(writer):
             while head := await reader.readuntil(b"\r\n\r\n"):
                 path = head.split(b" ", 2)[1].decode()
                 lengths = [row for row in head.lower().split(b"\r\n") if row.startswith(b"content-length:")]
@@ -103,7 +105,6 @@ class Provider:
                     % (len(answer), answer)
                 )
                 await writer.drain()
-        writer.close()
 
     async def _flood(self, writer: asyncio.StreamWriter) -> None:
         flood = Flood(time.monotonic())
@@ -120,39 +121,49 @@ class Provider:
             flood.ended = time.monotonic()
 
 
-@dataclass
+_WATCH = """
+import http.client, sys, time
+connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=120)
+slowest = 0.0
+while True:
+    began = time.monotonic()
+    connection.request("GET", "/health")
+    connection.getresponse().read()
+    slowest = max(slowest, time.monotonic() - began)
+    print(slowest, flush=True)
+    time.sleep(0.01)
+"""
+
+
 class Watch:
-    """Asks `/health` over and over; `slowest` is the longest that one answer took, in seconds."""
+    """Asks `/health` over and over; `slowest` is the longest that one answer took, in seconds, known at the end.
 
-    url: str
-    times: list[float] = field(default_factory=list)
+    As a process of its own, since what the attacker does here would keep it waiting, too.
+    """
 
-    @property
-    def slowest(self) -> float:
-        return max(self.times)
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.slowest = 0.0
 
     @contextmanager
     def running(self) -> Iterator[Watch]:
-        stop = threading.Event()
         at = urlsplit(self.url)
+        command = [sys.executable, "-c", _WATCH, at.hostname or "", str(at.port)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watch:
+            assert watch.stdout is not None
+            try:
+                self.slowest = float(watch.stdout.readline())
+                reading = threading.Thread(target=self._read, args=(watch.stdout,), daemon=True)
+                reading.start()
+                yield self
+                time.sleep(0.2)
+            finally:
+                watch.terminate()
+            reading.join(10)
 
-        def ask() -> None:
-            connection = http.client.HTTPConnection(at.hostname or "", at.port, timeout=120)
-            while not stop.is_set():
-                began = time.monotonic()
-                connection.request("GET", "/health")
-                connection.getresponse().read()
-                self.times.append(time.monotonic() - began)
-                stop.wait(0.01)
-            connection.close()
-
-        thread = threading.Thread(target=ask, daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            stop.set()
-            thread.join(120)
+    def _read(self, lines: IO[str]) -> None:
+        for line in lines:
+            self.slowest = float(line)
 
 
 def config(provider: Provider, **limits: Any) -> dict[str, Any]:

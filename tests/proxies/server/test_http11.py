@@ -197,7 +197,7 @@ async def test_a_client_that_asks_later_is_not_late() -> None:
 
 
 async def test_one_connection_too_many() -> None:
-    """With the key on all others it is told so at once and closed; they go on, and a place left can be taken."""
+    """All others having the key it is refused and closed, they go on, and a place that is left can be taken."""
     async with served(max_connections=3) as port:
         async with contextlib.AsyncExitStack() as opened:
             first, *_ = [await known(opened, port) for _ in range(3)]
