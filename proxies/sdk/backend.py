@@ -5,6 +5,7 @@ Read it beside `proxies/binary/backend.py`: the same functions in the same order
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 import os
@@ -45,6 +46,8 @@ class SdkBackend:
         send_as_given()
         _make_known(self._config.model_list)
         _guard_own_clients(Guard(self._config.limits.answers))
+        # Its table of tokens takes half a second to be read, and would be with the first stream.
+        await asyncio.to_thread(_litellm().token_counter, model="", text="")
         self._started = True
 
     async def check_ready(self) -> None:

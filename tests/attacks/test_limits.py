@@ -116,7 +116,6 @@ def test_too_much_is_refused_at_once(proxy: Attacked, case: str) -> None:
     assert answer.status_code == 400
     assert "at most" in answer.text or "more than" in answer.text
     assert proxy.provider.calls == calls
-    print(f"health {watch.slowest:.3f}")
     assert watch.slowest < AT_MOST * BUSY
 
 
@@ -127,7 +126,6 @@ def test_as_much_as_may_be_keeps_nobody_waiting(proxy: Attacked, path: str, mode
     body: dict[str, Any] = {"model": model, "max_tokens": 5, "messages": HI * 2048}
     with Watch(proxy.url).running() as watch:
         assert proxy.ask(path, body).status_code == 200
-    print(f"health {watch.slowest:.3f}")
     assert watch.slowest < AT_MOST * BUSY
 
 
@@ -144,7 +142,6 @@ def test_a_stream_does_not_outlive_its_client(proxy: Attacked) -> None:
         closed = closed_after(proxy.provider, left)
     assert closed < WITHIN * BUSY
     assert served < WITHIN * BUSY
-    print(f"health {watch.slowest:.3f}")
     assert watch.slowest < AT_MOST * BUSY
 
 
@@ -167,7 +164,6 @@ def test_who_reads_nothing_is_sent_no_more(proxy: Attacked) -> None:
         closed = closed_after(proxy.provider, time.monotonic())
     assert served < WITHIN * BUSY
     assert closed < WITHIN * BUSY
-    print(f"health {watch.slowest:.3f}")
     assert watch.slowest < AT_MOST * BUSY
 
 
