@@ -76,7 +76,12 @@ RED: dict[type[Miniature], set[str]] = {
     miniatures.BlursStatuses: NOT_TAKEN | {"errors.connection_refused[openai]", "errors.openai_status[503]"},
     miniatures.BelievesWords: {"chat.rate_limited_in_words"},
     miniatures.SilencesErrorFrames: {"streaming.error_frame"},
-    miniatures.QuotesTheConversation: {"errors.not_asked[role]", "requests.steering[api_base]"},
+    miniatures.QuotesTheConversation: {
+        "errors.not_asked[role]",
+        "requests.query[api_key]",
+        "requests.steering[api_base]",
+        "requests.steering_tools[gateway_path]",
+    },
     miniatures.HandsRedirectsOn: {"errors.redirect_refused[found]"},
     miniatures.UnpacksAnything: {"errors.answer_too_large[openai]"},
     miniatures.ForgetsAllowedMethods: {"errors.wrong_method[chat]"},

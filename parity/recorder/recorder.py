@@ -323,6 +323,6 @@ class Recorder:
 
 
 async def make(servers: Servers, scenario: Scenario) -> Recording:
-    """The recording of one scenario that these servers were started for."""
+    """Record one scenario that these servers were started for."""
     async with Recorder(servers) as recorder:
         return await recorder.record(scenario)

@@ -72,7 +72,7 @@ def handed_up(path: str, content: bytes, content_type: str | None, query: str = 
 
     async def ask() -> tuple[int, Read]:
         upstream = Upstream()
-        services: Any = Services(CONFIG, upstream, None, None, None)  # type: ignore[arg-type]
+        services: Any = Services(CONFIG, upstream, None, None, None, None)  # type: ignore[arg-type]
         status = 0
 
         async def endpoint(request: Request) -> Response:
