@@ -21,6 +21,6 @@ def ease() -> None:
     def load(self: Any) -> None:
         original(self)
         self.loaded_app = Fair(self.loaded_app)
+        send_as_given()  # not before: LiteLLM has imported the openai package by now, which takes a second
 
     uvicorn.Config.load = load  # type: ignore[method-assign]
-    send_as_given()
