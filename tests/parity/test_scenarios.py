@@ -38,6 +38,7 @@ NOT_AS_SCENARIO = {
     "errors.value-error",  # needs a handler that raises one: the checks catch all that a body can cause
     "limits.concurrency",  # needs requests at the same time; a scenario's come one after the other
     "limits.connections",  # a matter of sockets, not of what comes out
+    "limits.fair",  # a matter of time, not of what comes out
     "limits.patterns",  # a matter of time, not of what comes out
     "limits.slow",  # needs a client that stops in the middle of its request
     "memory.embedded",  # needs no wire: a file of the proxy's own, and its words

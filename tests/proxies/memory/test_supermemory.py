@@ -96,7 +96,7 @@ def raising(error: Exception) -> Answer:
     [
         (lambda r: httpx.Response(401, json={"error": "bad key sm_test-key"}), "it answered 401"),
         (lambda r: httpx.Response(429), "it answered 429"),
-        (lambda r: httpx.Response(302, headers={"location": "http://elsewhere.invalid/"}), "it answered 302"),
+        (lambda r: httpx.Response(302, headers={"location": "http://elsewhere.invalid/"}), "it answered 502"),
         (lambda r: httpx.Response(200, text="<html>"), "its answer is no JSON"),
         (lambda r: httpx.Response(200, content=b"\xff\xfe\x00"), "its answer is no JSON"),
         (lambda r: httpx.Response(200, content=b"[" * 100_000), "its answer is no JSON"),
