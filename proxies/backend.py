@@ -82,7 +82,7 @@ class Forwarded:
 
 
 class Passage(Protocol):
-    """What came back for a `Forwarded`: iteration yields the body as it arrives. Always closed by the front."""
+    """Holds what came back for a `Forwarded`: iteration yields the body as it arrives. Always closed by the front."""
 
     @property
     def status(self) -> int: ...

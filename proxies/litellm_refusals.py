@@ -57,5 +57,5 @@ def refused_by_litellm(text: str, route: str) -> ProxyError:
 
 
 def _field(route: str) -> str:
-    """What the route calls the conversation."""
+    """Return the parameter that holds the conversation on the route."""
     return "input" if route == "responses" else "messages"

@@ -18,7 +18,7 @@ from proxies.support.redact import MASK, redact_text
 
 
 class Said(NamedTuple):
-    """What the provider said: `sentence` (empty when it said nothing readable), its `type` and `code`.
+    """Holds what the provider said: `sentence` (empty when it said nothing readable), its `type` and `code`.
 
     `html`: it sent a page instead.
     """
@@ -59,7 +59,7 @@ _HTML = re.compile(r"<(?:!doctype|html|head|body|center|h1)\b", re.IGNORECASE)
 
 
 def clean_message(text: str) -> Said:
-    """What the provider said, from an error text of the LiteLLM process or of `litellm`'s exceptions.
+    """Read what the provider said from an error text of the LiteLLM process or of `litellm`'s exceptions.
 
     The two give the same result for the same provider bytes. Wrappers are removed only from texts that
     LiteLLM made, so that a provider's sentence which looks like one survives. Credentials are masked, and

@@ -123,7 +123,7 @@ class _Sessions:
         return httpx.AsyncHTTPTransport(limits=limits, proxy=proxy, verify=_trusted())
 
     def _lend(self, pool: httpx.AsyncHTTPTransport) -> httpx.AsyncBaseTransport:
-        """What each client has for a transport."""
+        """Return the transport of one client."""
         return _Lent(pool)
 
     def _headers(self) -> dict[str, str]:
@@ -237,7 +237,7 @@ def _litellm_version() -> str:
 
 
 def _environment_proxy(upstream: str) -> str | None:
-    """What HTTPS_PROXY, ALL_PROXY, NO_PROXY and their kin say; httpx asks them only for pools of its own."""
+    """Return the proxy that HTTPS_PROXY, NO_PROXY and their kin name; httpx asks them only for pools of its own."""
     parts = urlsplit(upstream)
     if not parts.hostname or proxy_bypass(parts.hostname):
         return None

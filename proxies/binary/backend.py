@@ -27,7 +27,7 @@ from proxies.support.sse import SSEDecoder
 from proxies.upstream_errors import connection_error, read_object, upstream_error
 
 _OWN = "litellm"
-"""What the clients for a process of our own are kept under."""
+"""Names the place under which the clients for a process of our own are kept."""
 
 _GONE = "The LiteLLM process could not be reached."
 _RESTARTING = "The LiteLLM process is being restarted."

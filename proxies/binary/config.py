@@ -1,4 +1,4 @@
-"""What the LiteLLM process is started with: the user's config, and the recipe where that is silent.
+"""Writes the config that the LiteLLM process is started with: the user's config, and the recipe where that is silent.
 
 ProxyConfig ──litellm_config──> a document ──write_config──> private copy, the user's modules beside it
 """
@@ -23,7 +23,7 @@ _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 def litellm_config(config: ProxyConfig) -> dict[str, Any]:
-    """What the LiteLLM process reads: the user's file without our keys, the recipe where it is silent.
+    """Return the config of the LiteLLM process: the user's file without our keys, the recipe where it is silent.
 
     The recipe lets client headers and disconnects through to the provider and turns retries and cooldowns
     off. The master key is the process's own, by way of its environment; `os.environ/NAME` stays unresolved.

@@ -25,7 +25,7 @@ UNASKED_HEADER = "x-memory-proxy-asked"
 
 
 def variables(limits: AnswerLimits) -> dict[str, str]:
-    """What the environment of the process must say."""
+    """Return the variables that the environment of the process needs."""
     return {LIMITS_VARIABLE: f"{limits.answer},{limits.frame},{limits.ratio}"}
 
 
@@ -41,7 +41,7 @@ try:
 except ImportError:
     pass
 """
-"""What Python runs at its start where it finds this; then the environment's own file of that name, if it has one."""
+"""Is run by Python at its start where it is found; then the environment's own file of that name, if it has one."""
 
 
 def write_for_others(directory: Path) -> Path:

@@ -135,7 +135,7 @@ class LiteLLMProcess:
 
     @property
     def last_lines(self) -> list[str]:
-        """What it said last, redacted; also after its end."""
+        """Return its last lines, redacted; also after its end."""
         return list(self._lines)[-_LINES_TOLD:]
 
     async def __aenter__(self) -> LiteLLMProcess:

@@ -108,7 +108,7 @@ class Supervisor:
 
     @property
     def outage(self) -> Outage | None:
-        """What is wrong; None while the process can be used."""
+        """Tell what is wrong; None while the process can be used."""
         if self._outage is not None:
             retry_after = max(1, math.ceil(self._due - time.monotonic()))
             return replace(self._outage, retry_after=retry_after)

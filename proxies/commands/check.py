@@ -1,4 +1,4 @@
-"""What a configuration would do, as plain data for `memory-proxy check`: nothing is started, nobody is asked.
+"""Finds out what a configuration would do, as plain data for `memory-proxy check`: nothing is started, nobody is asked.
 
 ProxyConfig ──checked──> {"config", "serves", "models", "routes", "memory", "users", "limits", "environment"}
 

@@ -1,4 +1,4 @@
-"""What `proxies.commands.check` found: tables for people, and lines with tabs for what stands behind a pipe."""
+"""Prints what `proxies.commands.check` found: tables for people, and lines with tabs for what stands behind a pipe."""
 
 from __future__ import annotations
 

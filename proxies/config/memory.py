@@ -36,7 +36,7 @@ class ModelFilter(_Strict):
 
 
 class ContextRetrieval(_Strict):
-    """What is remembered, where it is looked up and where it goes. Lengths in characters, times in seconds."""
+    """Holds what is remembered, where it is looked up and where it goes. Lengths in characters, times in seconds."""
 
     enabled: bool = False
     store: Literal["supermemory", "embedded"] = "supermemory"

@@ -26,7 +26,7 @@ from proxies.support.yamlfile import Loc, YamlFile, dotted_path
 DEFAULT_MAX_BODY_BYTES = 32 * 1024 * 1024
 
 LITELLM_TOOLS = ("advisor", "file_search", "mcp", "skills")
-"""What `general_settings.litellm_tools` may name: tools with which LiteLLM makes calls of its own."""
+"""Lists what `general_settings.litellm_tools` may name: tools with which LiteLLM makes calls of its own."""
 
 ANY_ORIGIN = "*"
 """In `general_settings.cors_origins`: every page."""

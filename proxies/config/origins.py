@@ -1,4 +1,4 @@
-"""What `general_settings.cors_origins` may name: origins as browsers write them."""
+"""Checks what `general_settings.cors_origins` names: origins as browsers write them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _USUAL_PORT = re.compile(r"^(http://.*):80$|^(https://.*):443$")
 
 
 def origin_problem(origin: Any) -> str:
-    """What is wrong with `origin`, and what a browser would send; empty when it is right."""
+    """Tell what is wrong with `origin`, and what a browser would send; empty when it is right."""
     if origin == ANY_ORIGIN:
         return ""
     if not isinstance(origin, str):

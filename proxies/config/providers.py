@@ -24,7 +24,7 @@ _SCHEMES = ("http", "https")
 
 
 def place_problems(params: Mapping[str, Any], own: Collection[str] = ()) -> Iterator[tuple[str, str]]:
-    """What keeps calls of a deployment from reaching a provider: a key of `litellm_params`, and a sentence about it.
+    """Find what keeps a deployment from reaching a provider: a key of `litellm_params`, and a sentence about it.
 
     `own` are providers that the config itself brings along (`litellm_settings.custom_provider_map`).
     """
@@ -56,7 +56,7 @@ def provider_of(params: Mapping[str, Any]) -> str:
 
 
 def address_problem(address: Any) -> str:
-    """What keeps `address` from being one of a provider, and what would be right; empty when nothing does."""
+    """Tell what keeps `address` from being a provider's, and what would be right; empty when nothing does."""
     if not isinstance(address, str):
         return "must be text, an address such as https://api.example.com/v1"
     if not address:
@@ -128,5 +128,5 @@ def known() -> Mapping[str, frozenset[str]]:
 
 @functools.cache
 def patterns() -> tuple[re.Pattern[str], ...]:
-    """What the name of a model that needs no provider may look like. LiteLLM's own, for a config's text alone."""
+    """Return how the name of a model that needs no provider may look. LiteLLM's own, for a config's text alone."""
     return tuple(re.compile(pattern, re.IGNORECASE) for pattern in sorted(known()["patterns"]))

@@ -1,4 +1,4 @@
-"""What POST /v1/embeddings takes: OpenAI's parameters, for any provider that LiteLLM asks for embeddings."""
+"""Describes what POST /v1/embeddings takes: OpenAI's parameters, for any provider that LiteLLM asks for embeddings."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from proxies.memory.strategies import Layout
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What sets one route to a model apart. All else is the same for each of them.
+    """Holds what sets one route to a model apart. All else is the same for each of them.
 
     `route` is its path below `/v1`, and `bare` says that it is reachable without that, too. `function` is
     LiteLLM's for it, by its place in the package. `shape` types the parameters, `is_answer` knows a whole

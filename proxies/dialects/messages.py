@@ -1,4 +1,4 @@
-"""What POST /v1/messages takes, and how it streams: Anthropic's dialect, for any provider's models."""
+"""Describes what POST /v1/messages takes, and how it streams: Anthropic's dialect, for any provider's models."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class MessagesFraming:
 
 
 def _failure(event: dict[str, Any]) -> ProxyError:
-    """What an error event says. Neither LiteLLM nor Anthropic gives a status with it."""
+    """Return the failure of an error event. Neither LiteLLM nor Anthropic gives a status with it."""
     error = event.get("error")
     if not isinstance(error, dict):
         return ProxyError(502, UNREADABLE)

@@ -1,4 +1,4 @@
-"""What POST /v1/responses takes, and how it streams: OpenAI's responses, for any provider's models.
+"""Describes what POST /v1/responses takes, and how it streams: OpenAI's responses, for any provider's models.
 
 Models of OpenAI's are asked for a response, and those of other providers for a chat completion, by LiteLLM.
 """
@@ -128,7 +128,7 @@ def _named(event: dict[str, Any], model: str) -> dict[str, Any]:
 
 
 def _failure(error: Any) -> ProxyError:
-    """What a failed response says. Neither LiteLLM nor OpenAI gives a status with it."""
+    """Return the failure of a failed response. Neither LiteLLM nor OpenAI gives a status with it."""
     if not isinstance(error, dict):
         return ProxyError(502, UNREADABLE)
     code = str(error.get("code") or "")

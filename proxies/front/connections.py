@@ -1,4 +1,4 @@
-"""What a served application says about the connection of a request: that its client has the key.
+"""Says about the connection of a request that its client has the key.
 
 server ── puts `when_known` into each scope's state ──> front ── a right key came ──> `note_key` calls it
 """
@@ -16,7 +16,7 @@ _KEY = "when_known"
 
 
 def state_of_connection(when_known: Callable[[], None]) -> dict[str, object]:
-    """What a server adds to the state of every request of one connection."""
+    """Return what a server adds to the state of every request of one connection."""
     return {_KEY: when_known}
 
 

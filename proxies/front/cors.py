@@ -32,7 +32,7 @@ class Cors(CORSMiddleware):
         )
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """What a browser is told before it sends a page's request."""
+        """Answer a browser that asks before it sends a page's request."""
         answer = super().preflight_response(request_headers)
         if answer.status_code == 200:
             return answer

@@ -23,7 +23,7 @@ class Gunzip:
         self._begun = False
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """What `piece` adds to the body, in parts of a limited size."""
+        """Yield what `piece` adds to the body, in parts of a limited size."""
         part = b""
         while (
             piece or len(part) == _STEP
@@ -46,7 +46,7 @@ class Gunzip:
 
 
 def gunzip_for(request: Request) -> Gunzip | None:
-    """What unpacks the body of `request`; None where it isn't packed.
+    """Return what unpacks the body of `request`; None where it isn't packed.
 
     Raises `ProxyError` 415 for any other content encoding.
     """

@@ -22,7 +22,7 @@ REPEATABLE = _INCLUDE
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What one family takes.
+    """Holds what one family takes.
 
     `query` are its query parameters, and `forms` a pattern of the places below it that take a form instead of JSON.
     `by_model` says that LiteLLM looks for the provider by the request's `model`, so it has to be a configured one.

@@ -139,7 +139,7 @@ async def _streamed(
 
 
 async def _own_failures(work: Awaitable[Result], doing: str) -> Result:
-    """What a backend raises besides `ProxyError` is a bug, even a `ValueError`: never the client's fault."""
+    """Turn what a backend raises besides `ProxyError` into a 500: a bug, never the client's fault."""
     try:
         return await work
     except ProxyError:

@@ -100,7 +100,7 @@ async def _and_then(pieces: AsyncIterator[bytes], done: asyncio.Event) -> AsyncI
 
 
 class _Check:
-    """What a family's requests may hold, asked of a whole JSON body or of one field of a form after the other."""
+    """Checks a request of a family: a whole JSON body, or one field of a form after the other."""
 
     def __init__(self, config: ProxyConfig, family: Family) -> None:
         self._config = config

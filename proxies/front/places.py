@@ -1,4 +1,4 @@
-"""What a request may take, checked in the order in which it costs: its headers, then a place among those served."""
+"""Limits what a request may take, in the order in which it costs: its headers, then a place among those served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands around a request's body: its content type and its query, read in one way or refused.
+"""Reads what stands around a request's body, its content type and its query, in one way or refuses it.
 
 content-type ──> JSON | the boundary of a form | 415
 query ─────────> as it is written, of the parameters on a list | 400

@@ -27,7 +27,7 @@ _SCHEMAS = ("tools", "functions", "response_format", "output_format", "output_co
 
 
 async def apart(body: bytes, work: Callable[[], Result]) -> Result:
-    """What `work` returns about `body`; done in a thread where that may take long."""
+    """Return what `work` returns about `body`; done in a thread where that may take long."""
     takes_long = len(body) > _LARGE or b"$ref" in body
     return await asyncio.to_thread(work) if takes_long else work()
 

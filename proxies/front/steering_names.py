@@ -78,7 +78,7 @@ _PASSED_ON = frozenset(
 )
 
 _PASSED_ON_IN_TOOLS = frozenset({"caching", "headers", "id"})
-"""What providers' own tools have, under names that steer elsewhere."""
+"""Lists members that providers' own tools have, under names that steer elsewhere."""
 _SOUNDS_LIKE_STEERING = re.compile(
     r"(^|[_-])(account_id|auth|base|credentials|endpoint|endpoint_id|function_id|host|key|password|port|project"
     r"|project_id|proxy|region|secret|ssl|tenant|tenant_id|token|url|workspace|workspace_id)$"
@@ -182,7 +182,7 @@ def _looked_up(function: Callable[..., Any]) -> Iterator[str]:
 
 
 def _banned() -> Iterator[str]:
-    """What LiteLLM's own proxy bans from a body. Read, not imported: that would need all that the proxy needs."""
+    """Read what LiteLLM's own proxy bans from a body; not imported, which would need all that the proxy needs."""
     import litellm
     from litellm.litellm_core_utils import initialize_dynamic_callback_params as callbacks
 

@@ -1,4 +1,4 @@
-"""What a request's target names, whichever way a client writes it.
+"""Finds the route that a request's target names, whichever way a client writes it.
 
 http://proxy:8080/v1/models                     ──> /v1/models            absolute form, as to a forward proxy
 /openai/v1/chat/completions                     ──> /v1/chat/completions  Groq's client, and Azure's newer one

@@ -37,7 +37,7 @@ _WORDS: Mapping[str, _Words] = {
     "chat/completions": _Words("reasoning_effort", ("max_completion_tokens", "max_tokens")),
     "responses": _Words("reasoning", ("max_output_tokens",)),
 }
-"""What the routes of OpenAI's call an effort and a limit."""
+"""Names an effort and a limit as OpenAI's routes do."""
 
 
 def thinks_by_budget(deployment: Deployment) -> bool:

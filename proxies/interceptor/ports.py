@@ -158,7 +158,7 @@ class PortRegistry:
         return [self._checked(project, port) for project, port in self.mappings().items()]
 
     def damage(self) -> tuple[str, ...]:
-        """What is wrong with the file itself, in words; empty when nothing is."""
+        """Tell what is wrong with the file itself; empty when nothing is."""
         return self._read().damage
 
     @contextlib.contextmanager
@@ -302,7 +302,7 @@ class _Contents:
 
 
 def _parsed(raw: bytes, path: Path) -> _Contents:
-    """What can be used of the file, and what is wrong with the rest."""
+    """Return what can be used of the file, and what is wrong with the rest."""
     try:
         document: Any = json.loads(raw)
     except (ValueError, RecursionError):

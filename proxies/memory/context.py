@@ -1,4 +1,4 @@
-"""What is remembered of who asks: looked up once a turn, put into the request, learnt from the answer.
+"""Brings in what is remembered of who asks: looked up once a turn, put into the request, learnt from the answer.
 
     request ── who, which turn? ── asked before in this turn? ── store ── render ── inject ──> request
     answer  ── finished? ── store, in the background
@@ -186,7 +186,7 @@ class Memory:
         await self._sessions.aclose()
 
     async def _find(self, settings: ContextRetrieval, user_id: str, turn: Turn) -> _Found:
-        """What is injected in this turn: one lookup, however many requests it has."""
+        """Find what is injected in this turn: one lookup, however many requests it has."""
         key = (settings, user_id, turn.digest)
         now = time.monotonic()
         entry = self._turns.get(key)

@@ -10,7 +10,7 @@ from proxies.config.models import Deployment, HeaderPattern, UserIdMappings
 from proxies.config.patterns import compiled
 
 USER_ID_HEADER = "x-sm-user-id"
-"""What Supermemory reads the user id from; from clients it is an alias of the custom header."""
+"""Names the header that Supermemory reads the user id from; clients may use it instead of the custom header."""
 
 
 @dataclass(frozen=True, slots=True)

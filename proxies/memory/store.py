@@ -1,4 +1,4 @@
-"""What a store of memories can be asked; Supermemory and the embedded store are two."""
+"""Says what a memory store can be asked; Supermemory and the embedded store are two."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Memories:
-    """What a store knows: `profile` about the user whatever the question is, `results` about the question."""
+    """Holds what a store knows: `profile` about the user whatever the question is, `results` about the question."""
 
     profile: tuple[str, ...] = ()
     results: tuple[Result, ...] = ()

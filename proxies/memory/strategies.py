@@ -1,4 +1,4 @@
-"""What is asked of a memory store, and where its memories go: pure functions of a request's JSON body.
+"""Decides what a memory store is asked, and where its memories go: pure functions of a request's JSON body.
 
     find_turn    body ──> Turn                    whom to ask what, for the turn that the request belongs to
     render       Memories ──> Injection           bounded, without doubles, fenced in as data
@@ -111,7 +111,7 @@ def is_injected(body: Mapping[str, Any], turn: Turn) -> bool:
 
 
 def render(memories: Memories, settings: ContextRetrieval) -> Injection:
-    """What is injected of `memories`: within the limits, nothing twice, in the order of the store."""
+    """Write what is injected of `memories`: within the limits, nothing twice, in the order of the store."""
     seen: set[str] = set()
     profile = list(_clean(memories.profile, settings.max_item_length, seen))
     fitting = (
@@ -185,7 +185,7 @@ def inject(
 
 
 def _messages(body: Mapping[str, Any]) -> list[Any]:
-    """What was said so far; of a response's input the items, calls of tools and their results among them."""
+    """Return what was said so far; of a response's input the items, calls of tools and their results among them."""
     said = body["messages"] if "messages" in body else body["input"]
     return [{"role": "user", "content": said}] if isinstance(said, str) else list(said)
 

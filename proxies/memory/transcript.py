@@ -1,4 +1,4 @@
-"""What an answer said, whole or in chunks, in every dialect."""
+"""Collects what an answer said, whole or in chunks, in every dialect."""
 
 from __future__ import annotations
 

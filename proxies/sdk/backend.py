@@ -110,7 +110,7 @@ class SdkBackend:
 
 
 class SdkStream:
-    """What LiteLLM gave for `stream=True`, as chunks."""
+    """Yields what LiteLLM gave for `stream=True`, as chunks."""
 
     def __init__(self, call: Call, answer: Any, bodies: Iterable[httpx.AsyncByteStream]) -> None:
         self._call = call
@@ -144,7 +144,7 @@ class SdkStream:
 
 
 def _refusal(error: Exception, route: str, *, asked: bool) -> Exception:
-    """What LiteLLM raised, the provider's error or its own; anything else is a bug and stays what it is.
+    """Turn what LiteLLM raised, the provider's error or its own, into ours; anything else is a bug and stays.
 
     `asked`: a provider was called before.
     """

@@ -1,4 +1,4 @@
-"""What makes LiteLLM use a session of ours for a provider call: the `client` argument, in two kinds.
+"""Makes LiteLLM use a session of ours for a provider call: the `client` argument, in two kinds.
 
 AsyncOpenAI        providers that LiteLLM calls through the openai package; the other kind breaks them
 AsyncHTTPHandler   providers that LiteLLM calls itself; the other kind is ignored there

@@ -1,4 +1,4 @@
-"""What the sdk architecture would have to ignore in a LiteLLM config, so that it refuses to start instead.
+"""Finds what the sdk architecture would have to ignore in a LiteLLM config, so that it refuses to start.
 
 The LiteLLM process obeys every key; the sdk architecture only what stands in the tables below. Keys that
 can't change what a client or a provider sees are harmless; everything else is a problem.

@@ -1,4 +1,4 @@
-"""What LiteLLM's Router does around a provider call, for the sdk architecture: retries and fallbacks.
+"""Does what LiteLLM's Router does around a provider call, for the sdk architecture: retries and fallbacks.
 
 group of the model ── ask ─┬─ answer
                            └─ failed ── worth another try? ── wait ── ask, perhaps another deployment
@@ -30,7 +30,7 @@ DEFAULT_TIMEOUT = 6000.0
 """Seconds that LiteLLM's Router gives a call of which the configuration says nothing."""
 
 ROUTING_PARAMS = frozenset({"num_retries", "request_timeout", "stream_timeout", "timeout", "weight"})
-"""What is read here of a deployment's `litellm_params`, and is no argument of the call."""
+"""Names what is read here of a deployment's `litellm_params`, and is no argument of the call."""
 
 _REFUSALS = (401, 403)
 

@@ -54,7 +54,7 @@ _log = logging.getLogger(__name__)
 
 
 class SetUpError(click.ClickException):
-    """What keeps a proxy from being served; exit code 2."""
+    """Reports what keeps a proxy from being served; exit code 2."""
 
     exit_code = 2
 
@@ -265,17 +265,17 @@ class _Server(uvicorn.Server):
             self._app.cancel()
 
     def cut(self) -> None:
-        """What runs is told that it has no more time."""
+        """Tell requests that are served that they have no more time."""
         self._app.draining.cut()
 
     def cut_off(self) -> None:
-        """What still has a connection loses it."""
+        """Close the connections that are still open."""
         for connection in tuple(self.server_state.connections):
             if connection.transport is not None:
                 connection.transport.abort()
 
     def cancel_requests(self) -> None:
-        """What doesn't care is cancelled."""
+        """Cancel the requests that went on although they were told to end."""
         for task in tuple(self.server_state.tasks):
             task.cancel()
 
@@ -328,7 +328,7 @@ class _Guarded:
 
 
 class _LoopErrors:
-    """What the event loop complains about. That no file can be opened it says for each try, thousands of times."""
+    """Logs what the event loop complains about; that no file can be opened, which it says thousands of times, once."""
 
     def __init__(self) -> None:
         self._complained = -math.inf

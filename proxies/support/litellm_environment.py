@@ -1,4 +1,4 @@
-"""What LiteLLM reads from the environment when it is imported, so that it asks the network for nothing about itself."""
+"""Sets what LiteLLM reads from the environment when imported, so that it asks the network nothing about itself."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ def forget_secret(value: str) -> None:
 
 @contextmanager
 def scoped_secrets() -> Iterator[None]:
-    """What is registered inside is forgotten at its end, and what is forgotten inside comes back. For tests."""
+    """Forget at the end what was registered inside, and bring back what was forgotten inside. For tests."""
     before = dict(_registered)
     try:
         yield

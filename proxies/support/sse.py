@@ -36,7 +36,7 @@ class SSEDecoder:
         return self._take(self._text.decode(chunk))
 
     def flush(self) -> list[Event]:
-        """What is left at the end of the stream: also an event whose blank line never came.
+        """Return what is left at the end of the stream: also an event whose blank line never came.
 
         The standard drops that one; a provider that forgets the last newline has still said it.
         """

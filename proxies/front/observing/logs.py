@@ -118,7 +118,7 @@ def _fields_of(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _fields(record: RequestRecord) -> dict[str, Any]:
-    """What is known; nothing else is named. Times are in milliseconds."""
+    """Return the fields that are known; no others are named. Times are in milliseconds."""
     failure = record.failure
     return {
         name: value

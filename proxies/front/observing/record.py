@@ -1,4 +1,4 @@
-"""What is known of a request while it is served. The log line, the metrics and the spans are made from it.
+"""Notes what is known of a request while it is served. The log line, the metrics and the spans are made from it.
 
     Observed ── makes it ──> endpoint, calling, streaming ── note in it ──> Observed ── closes it, hands it on
 
@@ -129,7 +129,7 @@ class RequestRecord:
 
     @property
     def final_status(self) -> int:
-        """What was answered; 499 when the client had gone before the end."""
+        """Return the status that was answered; 499 when the client had gone before the end."""
         if self.outcome == "client_disconnected":
             return CLIENT_DISCONNECTED
         return self.status or 500
