@@ -22,11 +22,11 @@ def main() -> None:
     """Play every scenario on both architectures, and tell whether they behave the same.
 
     \b
-    parity run                          both proxies on recordings: no network, no keys
-    parity run --tier live -n auto      against a real LiteLLM, provider on loopback
-    parity show 'errors.status[429]'    one scenario: both sides and what differs
+    parity run                      both proxies on recordings: no network, no keys
+    parity run --tier live -n auto  against a real LiteLLM, provider on loopback
+    parity show chat.plain          one scenario: both sides and what differs
     parity observe --target URL --model NAME --out a.jsonl
-    parity diff a.jsonl b.jsonl         what changed between two endpoints or versions
+    parity diff a.jsonl b.jsonl     what changed between two endpoints or versions
 
     Exit codes: 0 no unexplained difference, 1 differences, 2 usage or set-up error.
     """

@@ -40,7 +40,7 @@ _CELL = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+(\[[^\[\]]+\])?@(" + "|".join(ARMS
 
 
 def node_name(cell: Cell) -> str:
-    """Return the name of a cell's item: `errors.status[429]@binary`."""
+    """Return the name of a cell's item: `errors.openai_status[429]@binary`."""
     return f"{cell.scenario}@{cell.target}"
 
 

@@ -3,7 +3,7 @@
 A scenario is data. A file holds one scenario, or one template with `cases` that expand to several:
 
     file ── Scenario            id `errors.bad_request`
-         └─ template + cases    id `errors.status[429]`, one a case, `$name` filled in from the case
+         └─ template + cases    id `errors.openai_status[429]`, one a case, `$name` filled in from the case
 """
 
 from __future__ import annotations
@@ -270,7 +270,7 @@ class Scenario(Part):
 
     @property
     def template(self) -> str:
-        """Return the id without its case: `errors.status` for `errors.status[429]`."""
+        """Return the id without its case: `errors.openai_status` for `errors.openai_status[429]`."""
         return self.id.partition("[")[0]
 
     @property

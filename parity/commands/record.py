@@ -36,12 +36,19 @@ def record(paths: tuple[Path, ...], yes: bool, only_missing: bool, workers: str)
 
     loaded = load(paths)
     recorded = loaded.for_tier("mocked")  # live-only scenarios need no recording
-    wanted = recordings.missing(recorded) if only_missing else list(recorded)
+
+    def is_built_in(scenario: Scenario) -> bool:
+        return loaded.sources[scenario.id].resolve().is_relative_to(catalogues.BUILT_IN)
+
+    def is_there(scenario: Scenario) -> bool:  # what ships has to: the cache is this machine's alone
+        return (recordings.shipped if is_built_in(scenario) else recordings.find)(scenario) is not None
+
+    wanted = [scenario for scenario in recorded if not (only_missing and is_there(scenario))]
     shipped: list[recordings.Recording] = []
     cached: dict[Path, recordings.Recording] = {}
 
     def note(scenario: Any, made: recordings.Recording) -> None:
-        built_in = loaded.sources[scenario.id].resolve().is_relative_to(catalogues.BUILT_IN)
+        built_in = is_built_in(scenario)
         before = recordings.built_in(scenario.id) if built_in else recordings.find(scenario)
         if found := drift.compare(before, made):
             if built_in:

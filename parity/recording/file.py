@@ -126,6 +126,12 @@ def built_in(scenario_id: str) -> Recording | None:
     return read(path) if path.is_file() else _without_calls().get(scenario_id)
 
 
+def shipped(scenario: Scenario) -> Recording | None:
+    """Return the recording that ships with exactly this scenario, None if it has changed since or never had one."""
+    ours = built_in(scenario.id)
+    return ours if ours is not None and ours.fingerprint == fingerprint(scenario) else None
+
+
 def keep_built_in(made: Iterable[Recording]) -> None:
     """Write recordings to where those that ship are; each takes the place of the one that its scenario had."""
     listed = dict(_without_calls())
@@ -183,10 +189,10 @@ def find(scenario: Scenario) -> Recording | None:
     Raises `RecordingError` for a damaged file beside the catalogue. One in the cache, where older versions of this
     program have written too, counts as none and is made anew.
     """
+    if (ours := shipped(scenario)) is not None:
+        return ours
     wanted = fingerprint(scenario)
     cached = _cached(wanted)
-    if (ours := built_in(scenario.id)) is not None and ours.fingerprint == wanted:
-        return ours
     with contextlib.suppress(RecordingError):
         if cached.is_file() and (recording := read(cached)).fingerprint == wanted:
             return recording

@@ -8,6 +8,7 @@ import pytest
 
 from parity.catalogue.loading import BUILT_IN, Catalogue
 from parity.catalogue.scenario import TIERS, Scenario
+from parity.recording import file as recordings
 from tests.docs import contract
 
 THEMES = {
@@ -112,6 +113,19 @@ def test_every_clause_that_is_owed_has_a_scenario(catalogue: Catalogue, clauses:
     proven = {clause for scenario in catalogue for clause in scenario.clauses}
     assert set(clauses) - proven == LATER | NOT_AS_SCENARIO
     assert LATER.isdisjoint(NOT_AS_SCENARIO)
+
+
+def test_every_recording_ships(catalogue: Catalogue) -> None:
+    """Each scenario of the mocked tier has the recording of what it says today beside it; no cache is asked."""
+    recorded = list(catalogue.for_tier("mocked"))
+    assert [scenario.id for scenario in recorded if recordings.shipped(scenario) is None] == []
+
+
+def test_no_recording_is_left_over(catalogue: Catalogue) -> None:
+    """Each file of a recording belongs to a scenario, and one without calls has no file of its own."""
+    files = set(recordings.BUILT_IN.rglob("*.json"))
+    assert files <= {recordings.built_in_path(scenario.id) for scenario in catalogue}
+    assert [path for path in files if recordings.read(path).without_calls] == []
 
 
 def test_every_scenario_says_what_the_provider_must_see(catalogue: Catalogue) -> None:
