@@ -12,6 +12,7 @@ import os
 import traceback
 from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import cache, partialmethod, wraps
+from importlib import import_module
 from operator import attrgetter
 from typing import Any
 
@@ -44,6 +45,7 @@ class SdkBackend:
 
     async def start(self) -> None:
         send_as_given()
+        _import_early()
         _make_known(self._config.model_list)
         _guard_own_clients(Guard(self._config.limits.answers))
         # Its table of tokens takes half a second to be read, and would be with the first stream.
@@ -215,6 +217,17 @@ def _make_known(deployments: Iterable[Deployment]) -> None:
             litellm.get_model_info(model, deployment.litellm_params.get("custom_llm_provider"))
         except Exception:  # what it raises for an unknown one
             litellm.register_model({model: {}}, persist_across_reloads=False)
+
+
+def _import_early() -> None:
+    """Import what LiteLLM would with its first calls, some of them in threads that can meet halfway in a module."""
+    for name in (
+        "litellm._service_logger",
+        "litellm.proxy.guardrails.exception_utils",
+        "openai.resources.embeddings",
+    ):
+        with contextlib.suppress(ImportError):
+            import_module(name)
 
 
 def _litellm() -> Any:
