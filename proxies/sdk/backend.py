@@ -221,11 +221,8 @@ def _make_known(deployments: Iterable[Deployment]) -> None:
 
 def _import_early() -> None:
     """Import what LiteLLM would with its first calls, some of them in threads that can meet halfway in a module."""
-    for name in (
-        "litellm._service_logger",
-        "litellm.proxy.guardrails.exception_utils",
-        "openai.resources.embeddings",
-    ):
+    _litellm()  # these import it too, and it mustn't ask the network for anything
+    for name in ("litellm._service_logger", "litellm.proxy.guardrails.exception_utils"):
         with contextlib.suppress(ImportError):
             import_module(name)
 
