@@ -16,6 +16,7 @@ from starlette.requests import Request
 
 from proxies.errors import ProxyError
 from proxies.front.encoding import gunzip_for
+from proxies.support.jsontext import is_deeper
 
 DEFAULT_NESTING = 100
 
@@ -76,26 +77,9 @@ def parse_object(body: bytes, max_nesting: int = DEFAULT_NESTING) -> dict[str, A
         raise ProxyError(400, "The request body is not valid JSON.") from error
     if not isinstance(value, dict):
         raise ProxyError(400, "The request body must be a JSON object.")
-    if _is_deeper(value, max_nesting):
+    if is_deeper(value, max_nesting):
         raise _too_deep(max_nesting)
     return value
-
-
-def _is_deeper(value: Any, limit: int) -> bool:
-    """Whether lists and objects are nested in each other more than `limit` times."""
-    level = [value]
-    for _ in range(limit):
-        inner: list[Any] = []
-        for item in level:
-            inner.extend(
-                member
-                for member in (item.values() if isinstance(item, dict) else item)
-                if isinstance(member, dict | list)
-            )
-        if not inner:
-            return False
-        level = inner
-    return True
 
 
 def _too_deep(limit: int) -> ProxyError:

@@ -15,9 +15,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-ACTING = ("advisor", "file_search", "mcp", "skills")
-"""The names that `general_settings.litellm_tools` may have."""
-
 _GATEWAY = re.compile(r"\s*(litellm_proxy|https?://.*/mcp/[^/]+/?\s*$)", re.IGNORECASE | re.DOTALL)
 _SKILL = "litellm_skill_"
 
