@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from proxies.binary.inside import around_served
 from proxies.support.fairness import Fair
 from proxies.support.openai_bodies import send_as_given
 
 
 def ease() -> None:
     """Change what uvicorn serves in this process, and how the openai package sends."""
-    import uvicorn
 
-    original = uvicorn.Config.load
-
-    def load(self: Any) -> None:
-        original(self)
-        self.loaded_app = Fair(self.loaded_app)
+    def eased(app: Any) -> Fair:
         send_as_given()  # not before: LiteLLM has imported the openai package by now, which takes a second
+        return Fair(app)
 
-    uvicorn.Config.load = load  # type: ignore[method-assign]
+    around_served(eased)

@@ -8,7 +8,7 @@ It imports httpx alone at first, and of the project what does so, too: the proce
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def prepare(environment: Mapping[str, str] = os.environ) -> None:
     """Guard every HTTP client of this process from now on, and what uvicorn serves."""
     given = environment.get(LIMITS_VARIABLE)
     _guard_clients(Guard(AnswerLimits(*map(int, given.split(","))) if given else None))
-    _mark_answers()
+    around_served(Marking)
 
 
 def _guard_clients(guard: Guard) -> None:
@@ -81,14 +81,15 @@ def _after_init(client: Any, hooks: Any) -> None:
     client.__init__ = __init__
 
 
-def _mark_answers() -> None:
+def around_served(wrapper: Callable[[Any], Any]) -> None:
+    """Put an ASGI application around what uvicorn serves in this process; the last one given is the outermost."""
     import uvicorn
 
     original = uvicorn.Config.load
 
     def load(self: Any) -> None:
         original(self)
-        self.loaded_app = Marking(self.loaded_app)
+        self.loaded_app = wrapper(self.loaded_app)
 
     uvicorn.Config.load = load  # type: ignore[method-assign]
 
