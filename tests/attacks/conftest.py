@@ -10,7 +10,6 @@ Whatever reaches a trap fails the test during which it came, and the run.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,6 +24,7 @@ import pytest
 from parity.targets.arms import ARMS, Arm
 from parity.targets.stack import START_DEADLINE, ProxyProcess
 from tests.attacks.far_end import Provider, Trap
+from tests.needs_litellm import marked_live
 
 KEY = "sk-of-the-attacks-0123456789abcdef"
 PROVIDER_KEY = "the-providers-key"
@@ -32,16 +32,8 @@ PROVIDER_KEY = "the-providers-key"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything below this folder is `live` and `attacks`, and needs LiteLLM's proxy."""
-    missing = [name for name in ("litellm", "prisma") if importlib.util.find_spec(name) is None]
-    needed = pytest.mark.skipif(
-        bool(missing), reason=f"needs {' and '.join(missing)}: pip install 'proxy-parity[live]'"
-    )
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.live)
-            item.add_marker(pytest.mark.attacks)
-            item.add_marker(pytest.mark.timeout(180))
-            item.add_marker(needed)
+    for item in marked_live(items, Path(__file__).parent):
+        item.add_marker(pytest.mark.attacks)
 
 
 @dataclass(frozen=True)

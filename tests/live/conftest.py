@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from parity.targets import stack
 from parity.targets.arms import ARMS, Arm
 from parity.targets.stack import Stack
 from tests.live.far_end import FarEnd
+from tests.needs_litellm import marked_live
 
 SERVED = (
     "chat/plain",
@@ -63,18 +63,10 @@ SHARED = ("live_stack", "statuses", "rig", "real")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark everything below this folder `live`; it needs LiteLLM's proxy, and may wait for it to come up."""
-    missing = [name for name in ("litellm", "prisma") if importlib.util.find_spec(name) is None]
-    needed = pytest.mark.skipif(
-        bool(missing), reason=f"needs {' and '.join(missing)}: pip install 'proxy-parity[live]'"
-    )
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.live)
-            item.add_marker(pytest.mark.timeout(180))
-            item.add_marker(needed)
-            for name in SHARED:
-                if name in getattr(item, "fixturenames", ()):
-                    item.add_marker(pytest.mark.xdist_group(name))
+    for item in marked_live(items, Path(__file__).parent):
+        for name in SHARED:
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")
