@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests import samples
+
 
 class Trap:
     """A listener on loopback that keeps the start of whatever connects. `url` is where to send it."""
@@ -160,35 +162,19 @@ def _answer(path: str, asked: Any) -> dict[str, Any]:
 
 
 def _completion(called: str | None) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": "Hi."}
-    if called:
-        function = {"name": called, "arguments": '{"question": "?", "queries": ["?"]}'}
-        message = {
-            "role": "assistant",
-            "content": None,
-            "tool_calls": [{"id": "call_1", "type": "function", "function": function}],
-        }
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "gpt-4o-mini",
-        "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if called else "stop"}],
-        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    if not called:
+        return samples.completion("Hi.")
+    function = {"name": called, "arguments": '{"question": "?", "queries": ["?"]}'}
+    message = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "call_1", "type": "function", "function": function}],
     }
+    return samples.completion(choices=[{"index": 0, "message": message, "finish_reason": "tool_calls"}])
 
 
 def _message(called: str | None) -> dict[str, Any]:
-    content: dict[str, Any] = {"type": "text", "text": "Hi."}
-    if called:
-        content = {"type": "tool_use", "id": "toolu_1", "name": called, "input": {"question": "?"}}
-    return {
-        "id": "msg_1",
-        "type": "message",
-        "role": "assistant",
-        "model": "claude-3-5-haiku-20241022",
-        "content": [content],
-        "stop_reason": "tool_use" if called else "end_turn",
-        "stop_sequence": None,
-        "usage": {"input_tokens": 1, "output_tokens": 1},
-    }
+    if not called:
+        return samples.message("Hi.")
+    block = {"type": "tool_use", "id": "toolu_1", "name": called, "input": {"question": "?"}}
+    return samples.message(content=[block], stop_reason="tool_use")

@@ -22,33 +22,9 @@ from urllib.parse import urlsplit
 
 from parity.targets.arms import ARMS
 from parity.targets.stack import START_DEADLINE, ProxyProcess
+from tests import samples
 
 KEY = "sk-of-the-attacks-0123456789abcdef"
-_COMPLETION = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "gpt-4o-mini",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi."}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-}
-_MESSAGE = {
-    "id": "msg_1",
-    "type": "message",
-    "role": "assistant",
-    "model": "claude-3-5-haiku-20241022",
-    "content": [{"type": "text", "text": "Hi."}],
-    "stop_reason": "end_turn",
-    "stop_sequence": None,
-    "usage": {"input_tokens": 1, "output_tokens": 1},
-}
-_CHUNK = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion.chunk",
-    "created": 1,
-    "model": "gpt-4o-mini",
-    "choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": None}],
-}
 
 
 @dataclass
@@ -99,7 +75,9 @@ class Provider:
                 if b'"stream":true' in body.replace(b" ", b""):
                     await self._flood(writer)
                     break
-                answer = json.dumps(_MESSAGE if "/messages" in path else _COMPLETION).encode()
+                answer = json.dumps(
+                    samples.message() if "/messages" in path else samples.completion()
+                ).encode()
                 writer.write(
                     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
                     % (len(answer), answer)
@@ -109,7 +87,7 @@ class Provider:
     async def _flood(self, writer: asyncio.StreamWriter) -> None:
         flood = Flood(time.monotonic())
         self.floods.append(flood)
-        event = b"data: " + json.dumps(_CHUNK).encode() + b"\n\n"
+        event = b"data: " + json.dumps(samples.chunk(delta={"content": "a"})).encode() + b"\n\n"
         try:
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
             while True:

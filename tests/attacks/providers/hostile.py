@@ -27,6 +27,7 @@ import httpx
 
 from parity.targets.arms import ARMS
 from parity.targets.stack import START_DEADLINE, ProxyProcess
+from tests import samples
 
 KEY = "sk-of-the-attacks-0123456789abcdef"
 PROVIDER_KEY = "the-providers-own-key"
@@ -202,23 +203,4 @@ def _serving(seen: Seen, elsewhere: str) -> Iterator[str]:
 
 
 def _answer(path: str) -> dict[str, Any]:
-    if path.endswith("/messages"):
-        return {
-            "id": "msg_1",
-            "type": "message",
-            "role": "assistant",
-            "model": "claude-3-5-haiku-20241022",
-            "content": [{"type": "text", "text": "Hi."}],
-            "stop_reason": "end_turn",
-            "stop_sequence": None,
-            "usage": {"input_tokens": 1, "output_tokens": 1},
-        }
-    message = {"role": "assistant", "content": "Hi."}
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "gpt-4o-mini",
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-    }
+    return samples.message("Hi.") if path.endswith("/messages") else samples.completion("Hi.")
