@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from proxies.config.providers import FILE
+from proxies.support.generated_lists import write
 from proxies.support.litellm_environment import stay_local
 
 _CODED = (r"ft:gpt-3\.5-turbo", r"ft:gpt-4", "^gpt-image", "^amazon_nova")
@@ -84,13 +84,5 @@ def _rules() -> Iterator[str]:
                 yield pattern
 
 
-def main() -> None:
-    from importlib.metadata import version
-
-    FILE.write_text(
-        json.dumps({"litellm": version("litellm"), **generate()}, indent=1) + "\n", encoding="utf-8"
-    )
-
-
 if __name__ == "__main__":
-    main()
+    write(FILE, generate())

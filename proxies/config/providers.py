@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from proxies.support.generated_lists import read
 from proxies.support.redact import redact_text, redact_url
 from proxies.support.yamlfile import did_you_mean
 
@@ -122,8 +122,7 @@ def _without_provider(model: str) -> str:
 @functools.cache
 def known() -> Mapping[str, frozenset[str]]:
     """The generated lists: `providers`, `models` that need no provider, `hosts` that tell it, `patterns`."""
-    data = json.loads(FILE.read_text(encoding="utf-8"))
-    return {key: frozenset(data[key]) for key in ("providers", "models", "hosts", "patterns")}
+    return read(FILE)
 
 
 @functools.cache

@@ -18,8 +18,6 @@ from proxies.errors import ProxyError
 from proxies.front.encoding import gunzip_for
 from proxies.support.jsontext import is_deeper
 
-DEFAULT_NESTING = 100
-
 
 async def read_body(request: Request, limit: int, within: float | None = None) -> bytes:
     """The body, `limit` bytes at most; raises `ProxyError` 413 without reading further.
@@ -64,7 +62,7 @@ async def read_pieces(request: Request, limit: int, within: float | None = None)
             await asyncio.sleep(0)
 
 
-def parse_object(body: bytes, max_nesting: int = DEFAULT_NESTING) -> dict[str, Any]:
+def parse_object(body: bytes, max_nesting: int) -> dict[str, Any]:
     """The JSON object that the body is, without a byte-order mark; raises `ProxyError` 400."""
     try:
         text = body.decode("utf-8-sig")

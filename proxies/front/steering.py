@@ -16,6 +16,7 @@ from proxies.config.models import Deployment
 from proxies.config.providers import provider_of
 from proxies.errors import ProxyError
 from proxies.front.tools import acting, tools_in
+from proxies.support.generated_lists import read
 from proxies.support.redact import redact_text
 
 FILE = Path(__file__).with_suffix(".json")
@@ -96,5 +97,5 @@ def _labels(metadata: Any) -> Mapping[str, Any]:
 
 @functools.cache
 def generated() -> Mapping[str, frozenset[str]]:
-    data = json.loads(FILE.read_text(encoding="utf-8"))
-    return {key: frozenset(data[key]) for key in ("names", "in_tools", "file_search")}
+    """Return the generated lists: `names`, names `in_tools`, and the providers with a `file_search` of their own."""
+    return read(FILE)

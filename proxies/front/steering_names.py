@@ -8,7 +8,6 @@ its providers' word ────────────────────
 from __future__ import annotations
 
 import ast
-import json
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from proxies.front.steering import FILE
+from proxies.support.generated_lists import write
 from proxies.support.litellm_environment import stay_local
 
 SAFE = frozenset({"metadata", "user", "drop_params"})
@@ -223,13 +223,5 @@ def _sources() -> list[str]:
     return [path.read_text(encoding="utf-8") for path in sorted(Path(litellm.__file__).parent.rglob("*.py"))]
 
 
-def main() -> None:
-    from importlib.metadata import version
-
-    FILE.write_text(
-        json.dumps({"litellm": version("litellm"), **generate()}, indent=1) + "\n", encoding="utf-8"
-    )
-
-
 if __name__ == "__main__":
-    main()
+    write(FILE, generate())

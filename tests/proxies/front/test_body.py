@@ -92,7 +92,7 @@ def test_wrong_types(change: dict[str, Any], param: str, message: str) -> None:
 def test_malformed_json(body: bytes) -> None:
     """What is no JSON, or can't be sent on as JSON, is a 400."""
     with pytest.raises(ProxyError, match="not valid JSON") as caught:
-        parse_object(body)
+        parse_object(body, 100)
     assert caught.value.status == 400
 
 
@@ -119,19 +119,22 @@ def test_nested_as_deeply_as_may_be(opening: str, closing: str) -> None:
 
 def test_a_byte_order_mark_is_none_of_the_text() -> None:
     """Some clients begin with one; what goes up is written anew without it."""
-    assert parse_object(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+    assert parse_object(b'\xef\xbb\xbf{"a": 1}', 100) == {"a": 1}
 
 
 @pytest.mark.parametrize("body", [b"[]", b'"x"', b"null", b"1"])
 def test_no_object(body: bytes) -> None:
     """Other JSON than an object is a 400."""
     with pytest.raises(ProxyError, match="must be a JSON object"):
-        parse_object(body)
+        parse_object(body, 100)
 
 
 def test_object() -> None:
     """An object comes out as it is, surrogate pairs and all."""
-    assert parse_object(json.dumps({"a": "🐝", "b": [1.5, None]}).encode()) == {"a": "🐝", "b": [1.5, None]}
+    assert parse_object(json.dumps({"a": "🐝", "b": [1.5, None]}).encode(), 100) == {
+        "a": "🐝",
+        "b": [1.5, None],
+    }
 
 
 def request_of(pieces: list[bytes], headers: dict[str, str]) -> tuple[Request, list[bytes]]:
