@@ -13,7 +13,7 @@ import contextlib
 import os
 import ssl
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from functools import cache
 from urllib.parse import urlsplit
@@ -50,7 +50,11 @@ def bodies_of_answers(bodies: list[httpx.AsyncByteStream]) -> Iterator[None]:
 
 
 class _Sessions:
-    """Does what all managers share. `read_timeout` in seconds, None for no limit; `limits` are those of answers."""
+    """Does what all managers share. `read_timeout` in seconds, None for no limit; `limits` are those of answers.
+
+    `transport` makes what carries the calls to an upstream (its base URL, or a name): a pool of connections, unless
+    another is given.
+    """
 
     _environment_proxy = True
     _keepalive_expiry = 30.0  # seconds
@@ -61,12 +65,14 @@ class _Sessions:
         read_timeout: float | None = READ_TIMEOUT,
         max_sessions: int = MAX_SESSIONS,
         limits: AnswerLimits | None = None,
+        transport: Callable[[str], httpx.AsyncBaseTransport] | None = None,
     ) -> None:
+        self._transport = transport or self._pool
         self._timeout = httpx.Timeout(read_timeout, connect=CONNECT_TIMEOUT, pool=CONNECT_TIMEOUT)
         self._max_sessions = max_sessions
         self._guard = Guard(limits)
         self._sessions: OrderedDict[tuple[str, str], httpx.AsyncClient] = OrderedDict()
-        self._pools: dict[str, httpx.AsyncHTTPTransport] = {}
+        self._pools: dict[str, httpx.AsyncBaseTransport] = {}
         self._lock = asyncio.Lock()
         self._closed = False
 
@@ -106,7 +112,7 @@ class _Sessions:
 
     def _open(self, upstream: str) -> httpx.AsyncClient:
         if upstream not in self._pools:
-            self._pools[upstream] = self._pool(upstream)
+            self._pools[upstream] = self._transport(upstream)
         return httpx.AsyncClient(
             transport=self._lend(self._pools[upstream]),
             timeout=self._timeout,
@@ -122,7 +128,7 @@ class _Sessions:
         proxy = _environment_proxy(upstream) if self._environment_proxy else None
         return httpx.AsyncHTTPTransport(limits=limits, proxy=proxy, verify=_trusted())
 
-    def _lend(self, pool: httpx.AsyncHTTPTransport) -> httpx.AsyncBaseTransport:
+    def _lend(self, pool: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
         """Return the transport of one client."""
         return _Lent(pool)
 
@@ -137,7 +143,7 @@ class ProxySessionManager(_Sessions):
     # LiteLLM closes connections that were idle for 5 seconds; one must not be taken up in that moment.
     _keepalive_expiry = 4.0
 
-    def _lend(self, pool: httpx.AsyncHTTPTransport) -> httpx.AsyncBaseTransport:
+    def _lend(self, pool: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
         return _LentByLiteLLM(pool)
 
 

@@ -38,14 +38,18 @@ class BinaryBackend:
     """Calls through a LiteLLM process."""
 
     def __init__(
-        self, config: ProxyConfig, litellm_url: str | None = None, litellm_key: str | None = None
+        self,
+        config: ProxyConfig,
+        litellm_url: str | None = None,
+        litellm_key: str | None = None,
+        sessions: ProxySessionManager | None = None,
     ) -> None:
         self._config = config
         self._process = Supervisor(config) if litellm_url is None else None
         self._given = (litellm_url or "").rstrip("/")
         self._key = litellm_key or ("" if litellm_url is None else key_of(config))
         # LiteLLM keeps the time of provider calls itself.
-        self._sessions = ProxySessionManager(read_timeout=None, limits=config.limits.answers)
+        self._sessions = sessions or ProxySessionManager(read_timeout=None, limits=config.limits.answers)
 
     async def start(self) -> None:
         if self._process is not None:

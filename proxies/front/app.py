@@ -23,10 +23,12 @@ from proxies.memory.sharing import DefaultUser
 from proxies.support.fairness import Fair
 
 
-def build_app(config: ProxyConfig, backend: Backend, tracing: Tracing | None = None) -> FastAPI:
+def build_app(
+    config: ProxyConfig, backend: Backend, tracing: Tracing | None = None, memory: Memory | None = None
+) -> FastAPI:
     """An ASGI application; its lifespan starts the backend and closes it, also when the start fails."""
 
-    memory = Memory(config)
+    memories = memory or Memory(config)
     metrics = Metrics(backend.sessions)
     places = Places(config.limits.max_concurrent_requests)
     traces = tracing or Tracing()
@@ -41,7 +43,7 @@ def build_app(config: ProxyConfig, backend: Backend, tracing: Tracing | None = N
             yield
         finally:
             try:
-                await memory.aclose()
+                await memories.aclose()
             finally:
                 try:
                     await backend.aclose()
@@ -58,7 +60,7 @@ def build_app(config: ProxyConfig, backend: Backend, tracing: Tracing | None = N
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.router.redirect_slashes = False
-    app.router.routes.extend(routes(Services(config, backend, memory, metrics, places, default_user)))
+    app.router.routes.extend(routes(Services(config, backend, memories, metrics, places, default_user)))
     register_exception_handlers(app)
     app.add_middleware(Fair)
     app.add_middleware(Targets)

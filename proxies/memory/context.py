@@ -126,12 +126,12 @@ class Memory:
     Raises `pydantic.ValidationError` for settings of a model that don't fit the section.
     """
 
-    def __init__(self, config: ProxyConfig) -> None:
+    def __init__(self, config: ProxyConfig, sessions: MemorySessionManager | None = None) -> None:
         self._config = config
         self._settings = {
             d.model_name: config.memory_of(config.group(d.model_name)) for d in config.model_list
         }
-        self._sessions = MemorySessionManager()
+        self._sessions = sessions or MemorySessionManager()
         self._stores: dict[ContextRetrieval | Path, Store] = {}
         self._turns: OrderedDict[tuple[ContextRetrieval, str, str], _Entry] = OrderedDict()
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -37,9 +37,11 @@ from proxies.upstream_errors import connection_error, read_object, upstream_erro
 class SdkBackend:
     """Calls through LiteLLM's function of each kind, `litellm.acompletion` for a chat completion."""
 
-    def __init__(self, config: ProxyConfig) -> None:
+    def __init__(self, config: ProxyConfig, sessions: LiteLLMSessionManager | None = None) -> None:
         self._config = config
-        self._sessions = LiteLLMSessionManager(read_timeout=READ_TIMEOUT, limits=config.limits.answers)
+        self._sessions = sessions or LiteLLMSessionManager(
+            read_timeout=READ_TIMEOUT, limits=config.limits.answers
+        )
         self._router = Router(config)
         self._started = False
 

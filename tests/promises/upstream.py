@@ -17,7 +17,7 @@ from parity.targets.arms import Arm, create_app
 from parity.targets.deployments import LITELLM_URL
 from parity.targets.doubles import LIVENESS, httpx_on
 from parity.targets.target import client_of
-from tests import samples
+from tests import samples, upstream
 
 KEY = "sk-of-the-promises-0123456789abcdef"
 LITELLM_KEY = "sk-of-the-litellm-process-0123456789"
@@ -25,20 +25,17 @@ MODEL = "promised"
 Answer = Callable[[httpx.Request, Any], Awaitable[httpx.Response] | httpx.Response]
 
 
-class Upstream(httpx.AsyncBaseTransport):
-    """Keeps every request. `answer(request, body)` makes the response; without one it repeats the question."""
+class Upstream(upstream.Upstream):
+    """Keeps every request but those for its health. Without `answer(request, body)` it repeats the question."""
 
     def __init__(self, answer: Answer | None = None) -> None:
-        self.requests: list[httpx.Request] = []
-        self._answer = answer or (lambda _, body: completion(body["messages"][-1]["content"]))
+        said = answer or (lambda _, body: completion(body["messages"][-1]["content"]))
+        super().__init__(lambda request: said(request, json.loads(request.content or b"null")))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == LIVENESS:
             return httpx.Response(200, json="I'm alive!")
-        content = await request.aread()
-        self.requests.append(request)
-        answered = self._answer(request, json.loads(content) if content else None)
-        return answered if isinstance(answered, httpx.Response) else await answered
+        return await super().handle_async_request(request)
 
 
 def completion(text: str, **headers: str) -> httpx.Response:

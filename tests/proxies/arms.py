@@ -13,9 +13,11 @@ from fastapi import FastAPI
 
 from proxies.backend import Backend
 from proxies.config.models import ProxyConfig
+from proxies.front.app import build_app
 from proxies.sessions import LiteLLMSessionManager, ProxySessionManager
+from tests.proxies.bodies import Body
 from tests.proxies.front.fakes import KEY
-from tests.proxies.upstream import Body, Play, player
+from tests.upstream import Upstream
 
 OPENAI, ANTHROPIC = "fast", "claude"
 """Models of the configuration, by the API of their provider."""
@@ -26,8 +28,8 @@ class BinaryArm:
 
     name = "binary"
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.play: Play = player(ProxySessionManager, monkeypatch)
+    def __init__(self) -> None:
+        self.play = Upstream()
         self.config = ProxyConfig.model_validate(
             {"model_list": _models(), "general_settings": {"master_key": KEY}}
         )
@@ -35,12 +37,11 @@ class BinaryArm:
     def backend(self) -> Backend:
         from proxies.binary.backend import BinaryBackend
 
-        return BinaryBackend(self.config, "http://litellm.test", "sk-process-key")
+        sessions = self.play.sessions(ProxySessionManager)
+        return BinaryBackend(self.config, "http://litellm.test", "sk-process-key", sessions)
 
     def app(self) -> FastAPI:
-        from proxies.binary import create_app
-
-        return create_app(self.config, litellm_url="http://litellm.test", litellm_key="sk-process-key")
+        return build_app(self.config, self.backend())
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """The provider's headers as this arm's upstream sends them, with some of its own."""
@@ -85,19 +86,10 @@ class SdkArm(BinaryArm):
 
     name = "sdk"
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        super().__init__(monkeypatch)
-        self.play = player(LiteLLMSessionManager, monkeypatch)
-
     def backend(self) -> Backend:
         from proxies.sdk.backend import SdkBackend
 
-        return SdkBackend(self.config)
-
-    def app(self) -> FastAPI:
-        from proxies.sdk import create_app
-
-        return create_app(self.config)
+        return SdkBackend(self.config, self.play.sessions(LiteLLMSessionManager))
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         return dict(headers)
@@ -106,13 +98,13 @@ class SdkArm(BinaryArm):
         return {"error": {"message": message, "type": "t", "param": param, "code": None}}
 
 
-def arm_named(name: str, monkeypatch: pytest.MonkeyPatch) -> BinaryArm:
+def arm_named(name: str) -> BinaryArm:
     """The arm for a test; skips it where the arm needs LiteLLM, which isn't there."""
     if name == "binary":
-        return BinaryArm(monkeypatch)
+        return BinaryArm()
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     pytest.importorskip("litellm", reason="the sdk proxy needs litellm: pip install 'proxy-parity[sdk]'")
-    return SdkArm(monkeypatch)
+    return SdkArm()
 
 
 def events(*said: Any) -> bytes:

@@ -2,17 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from proxies.sessions import LiteLLMSessionManager, ProxySessionManager
-from tests.proxies.upstream import Play, player
+from tests.upstream import Upstream
 
 
 @pytest.fixture
-def litellm(monkeypatch: pytest.MonkeyPatch) -> Play:
-    """Makes a handler the LiteLLM process of the binary proxy."""
-    return player(ProxySessionManager, monkeypatch)
+def litellm() -> Upstream:
+    """Stands for the LiteLLM process of the binary proxy."""
+    return Upstream()
 
 
 @pytest.fixture
-def provider(monkeypatch: pytest.MonkeyPatch) -> Play:
-    """Makes a handler the provider of the sdk proxy."""
-    return player(LiteLLMSessionManager, monkeypatch)
+def provider() -> Upstream:
+    """Stands for the provider of the sdk proxy."""
+    return Upstream()

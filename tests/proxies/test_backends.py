@@ -12,8 +12,8 @@ import pytest
 from proxies.backend import Call
 from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
 from tests.proxies.arms import ANTHROPIC, OPENAI, BinaryArm, arm_named, events
+from tests.proxies.bodies import COMPLETION, MESSAGE, read
 from tests.proxies.front.fakes import KEY
-from tests.proxies.upstream import COMPLETION, MESSAGE, read
 
 ASKED = {"messages": [{"role": "user", "content": "hi"}]}
 CHAT = Call("chat/completions", OPENAI, ASKED, {}, "ann")
@@ -23,8 +23,8 @@ MESSAGES_STREAM = Call("messages", ANTHROPIC, {**ASKED, "max_tokens": 9, "stream
 
 
 @pytest.fixture(params=["binary", "sdk"])
-def arm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> BinaryArm:
-    return arm_named(request.param, monkeypatch)
+def arm(request: pytest.FixtureRequest) -> BinaryArm:
+    return arm_named(request.param)
 
 
 def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from proxies.egress import AnswerLimits, Guard, TooLarge, add_hooks, noting_calls
-from tests.proxies.upstream import Body, read
+from tests.proxies.bodies import Body, read
 
 Answer = Callable[[httpx.Request], httpx.Response]
 SMALL = AnswerLimits(answer=1000, frame=100, ratio=10)

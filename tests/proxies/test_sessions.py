@@ -11,52 +11,44 @@ import httpx
 import pytest
 
 from proxies.sessions import STALLED, LiteLLMSessionManager, ProxySessionManager, _environment_proxy
+from tests.upstream import Upstream
 
 MANAGERS = [ProxySessionManager, LiteLLMSessionManager]
 
 
-class Cloudflare(httpx.AsyncBaseTransport):
-    """Sets a cookie named after the path, and remembers what it was sent."""
-
-    def __init__(self) -> None:
-        self.seen: list[str | None] = []
-        self.closed = 0
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.seen.append(request.headers.get("cookie"))
-        name = request.url.path.strip("/")
-        return httpx.Response(200, headers={"set-cookie": f"cf_clearance={name}; Path=/"}, json={})
-
-    async def aclose(self) -> None:
-        self.closed += 1
+def set_cookie(request: httpx.Request) -> httpx.Response:
+    """As Cloudflare: a cookie, here named after the path."""
+    name = request.url.path.strip("/")
+    return httpx.Response(200, headers={"set-cookie": f"cf_clearance={name}; Path=/"}, json={})
 
 
 @pytest.fixture
-def upstream(monkeypatch: pytest.MonkeyPatch) -> Cloudflare:
-    transport = Cloudflare()
-    for manager in MANAGERS:
-        monkeypatch.setattr(manager, "_pool", lambda self, upstream: transport)
-        monkeypatch.setattr(manager, "_headers", lambda self: {})
-    return transport
+def upstream() -> Upstream:
+    return Upstream(set_cookie)
 
 
 @pytest.mark.parametrize("manager", MANAGERS)
-async def test_cookies_are_a_users_own(manager: type[Any], upstream: Cloudflare) -> None:
+async def test_cookies_are_a_users_own(manager: type[Any], upstream: Upstream) -> None:
     """A user's cookies come back to the upstream that set them, and nobody else's do."""
-    sessions = manager()
+    sessions = upstream.sessions(manager)
     for user in ("ann", "ann", "bob"):
         session = await sessions.get_session("http://a", user)
         await session.get(f"http://a/{user}")
     other = await sessions.get_session("http://b", "ann")
     await other.get("http://b/ann")
-    assert upstream.seen == [None, "cf_clearance=ann", None, None]
+    assert [request.headers.get("cookie") for request in upstream.requests] == [
+        None,
+        "cf_clearance=ann",
+        None,
+        None,
+    ]
     await sessions.aclose()
 
 
 @pytest.mark.parametrize("manager", MANAGERS)
-async def test_same_client_each_time_under_concurrency(manager: type[Any], upstream: Cloudflare) -> None:
+async def test_same_client_each_time_under_concurrency(manager: type[Any], upstream: Upstream) -> None:
     """Many callers at once get one client for one user of one upstream."""
-    sessions = manager()
+    sessions = upstream.sessions(manager)
     got = await asyncio.gather(*(sessions.get_session("http://a/", "ann") for _ in range(50)))
     assert len({id(client) for client in got}) == 1
     assert await sessions.get_session("http://a", "ann") is got[0]
@@ -64,9 +56,9 @@ async def test_same_client_each_time_under_concurrency(manager: type[Any], upstr
     await sessions.aclose()
 
 
-async def test_least_recently_used_is_forgotten(upstream: Cloudflare) -> None:
+async def test_least_recently_used_is_forgotten(upstream: Upstream) -> None:
     """Beyond the limit the least recently used client goes, unclosed for the calls it may be in."""
-    sessions = ProxySessionManager(max_sessions=2)
+    sessions = upstream.sessions(ProxySessionManager, max_sessions=2)
     ann = await sessions.get_session("http://a", "ann")
     bob = await sessions.get_session("http://a", "bob")
     await sessions.get_session("http://a", "ann")
@@ -79,9 +71,9 @@ async def test_least_recently_used_is_forgotten(upstream: Cloudflare) -> None:
 
 
 @pytest.mark.parametrize("manager", MANAGERS)
-async def test_closing(manager: type[Any], upstream: Cloudflare) -> None:
+async def test_closing(manager: type[Any], upstream: Upstream) -> None:
     """Closing closes clients and pool once, can be repeated, and ends the giving out."""
-    sessions = manager()
+    sessions = upstream.sessions(manager)
     client = await sessions.get_session("http://a", "ann")
     await sessions.get_session("http://a", "bob")
     await sessions.aclose()
@@ -92,9 +84,9 @@ async def test_closing(manager: type[Any], upstream: Cloudflare) -> None:
         await sessions.get_session("http://a", "ann")
 
 
-async def test_closed_client_is_replaced(upstream: Cloudflare) -> None:
+async def test_closed_client_is_replaced(upstream: Upstream) -> None:
     """A client that somebody closed is not given out again, and its pool lives on."""
-    sessions = ProxySessionManager()
+    sessions = upstream.sessions(ProxySessionManager)
     client = await sessions.get_session("http://a", "ann")
     await client.aclose()
     again = await sessions.get_session("http://a", "ann")
@@ -114,15 +106,15 @@ async def test_client_class_is_looked_up_when_called(monkeypatch: pytest.MonkeyP
     await sessions.aclose()
 
 
-async def test_timeouts(upstream: Cloudflare) -> None:
+async def test_timeouts(upstream: Upstream) -> None:
     """Answers may take long, connecting may not."""
-    sessions = ProxySessionManager(read_timeout=None)
+    sessions = upstream.sessions(ProxySessionManager, read_timeout=None)
     timeout = (await sessions.get_session("http://a", "")).timeout
     assert (timeout.read, timeout.connect) == (None, 10.0)
     await sessions.aclose()
 
 
-async def test_stall_within_a_body_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stall_within_a_body_is_named() -> None:
     """A read timeout in the middle of a body carries a text, which httpx leaves empty."""
 
     class Stalling(httpx.AsyncByteStream):
@@ -130,12 +122,7 @@ async def test_stall_within_a_body_is_named(monkeypatch: pytest.MonkeyPatch) -> 
             yield b"x"
             raise httpx.ReadTimeout("")
 
-    class Transport(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            return httpx.Response(200, stream=Stalling())
-
-    monkeypatch.setattr(ProxySessionManager, "_pool", lambda self, upstream: Transport())
-    sessions = ProxySessionManager()
+    sessions = Upstream(httpx.Response(200, stream=Stalling())).sessions(ProxySessionManager)
     session = await sessions.get_session("http://a", "")
     with pytest.raises(httpx.ReadTimeout, match=STALLED):
         await session.get("http://a/")

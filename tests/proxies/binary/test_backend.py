@@ -13,9 +13,13 @@ from proxies.backend import Call
 from proxies.binary import backend as binary
 from proxies.binary import create_app
 from proxies.binary.supervisor import Outage
+from proxies.config.models import ProxyConfig
 from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
+from proxies.front.app import build_app
+from proxies.sessions import ProxySessionManager
+from tests.proxies.bodies import Body, read
 from tests.proxies.front.fakes import KEY, make_config
-from tests.proxies.upstream import Body, Handler, read
+from tests.upstream import Handler, Upstream
 
 URL = "http://litellm.test/"
 CALL = Call(
@@ -27,8 +31,9 @@ CALL = Call(
 )
 
 
-def backend() -> binary.BinaryBackend:
-    return binary.BinaryBackend(make_config(), URL, "sk-process-key")
+def backend(litellm: Upstream, config: ProxyConfig | None = None) -> binary.BinaryBackend:
+    sessions = litellm.sessions(ProxySessionManager)
+    return binary.BinaryBackend(config or make_config(), URL, "sk-process-key", sessions)
 
 
 def refuse(status: int, message: str, **more: Any) -> Handler:
@@ -37,10 +42,10 @@ def refuse(status: int, message: str, **more: Any) -> Handler:
     return lambda request: httpx.Response(status, json=body, headers=headers)
 
 
-async def test_request_to_the_process(litellm: Any) -> None:
+async def test_request_to_the_process(litellm: Upstream) -> None:
     """One request: the process's key, `x-*` as headers, other forwarded ones as a parameter, the body as it is."""
     [seen] = [litellm(lambda request: httpx.Response(200, json={"id": "x", "model": "other"}))]
-    reply = await backend().complete(CALL)
+    reply = await backend(litellm).complete(CALL)
     [request] = seen
     assert str(request.url) == "http://litellm.test/v1/chat/completions"
     assert request.headers["authorization"] == "Bearer sk-process-key"
@@ -54,14 +59,14 @@ async def test_request_to_the_process(litellm: Any) -> None:
     assert reply.body == {"id": "x", "model": "other"}
 
 
-async def test_no_extra_headers_when_there_are_none(litellm: Any) -> None:
+async def test_no_extra_headers_when_there_are_none(litellm: Upstream) -> None:
     """A request without forwarded headers carries no such parameter."""
     seen = litellm(lambda request: httpx.Response(200, json={}))
-    await backend().complete(Call("chat/completions", "fast", {"messages": []}))
+    await backend(litellm).complete(Call("chat/completions", "fast", {"messages": []}))
     assert json.loads(seen[0].content) == {"model": "fast", "messages": []}
 
 
-async def test_forwarded_headers_join_the_deployments_own(litellm: Any) -> None:
+async def test_forwarded_headers_join_the_deployments_own(litellm: Upstream) -> None:
     """LiteLLM would take the forwarded ones instead; what differs within a group is LiteLLM's to choose."""
     own = ({"x-a": "1", "x-b": "2"}, {"x-a": "1", "x-b": "3"})
     config = make_config(
@@ -71,33 +76,33 @@ async def test_forwarded_headers_join_the_deployments_own(litellm: Any) -> None:
         ]
     )
     seen = litellm(lambda request: httpx.Response(200, json={}))
-    await binary.BinaryBackend(config, URL, "sk-process-key").complete(CALL)
+    await backend(litellm, config).complete(CALL)
     assert json.loads(seen[0].content)["extra_headers"] == {"x-a": "1", "traceparent": "t"}
 
 
-async def test_the_processs_own_401_is_not_the_clients(litellm: Any) -> None:
+async def test_the_processs_own_401_is_not_the_clients(litellm: Upstream) -> None:
     """A key that the LiteLLM process refuses is the proxy's trouble: 502, not 401."""
     litellm(refuse(401, "Authentication Error, Invalid proxy server token passed"))
     with pytest.raises(ProxyError) as caught:
-        await backend().complete(CALL)
+        await backend(litellm).complete(CALL)
     assert caught.value.status == 502
 
 
 @pytest.mark.parametrize("text", ["", "<html>", "[]"])
-async def test_unreadable_answer(litellm: Any, text: str) -> None:
+async def test_unreadable_answer(litellm: Upstream, text: str) -> None:
     """A 200 that holds no JSON object is a 502."""
     litellm(lambda request: httpx.Response(200, text=text))
     with pytest.raises(ProxyError, match=UNREADABLE) as caught:
-        await backend().complete(CALL)
+        await backend(litellm).complete(CALL)
     assert caught.value.status == 502
 
 
 @pytest.mark.parametrize("text", ["Bad Gateway", "<html>x</html>"])
-async def test_error_without_json(litellm: Any, text: str) -> None:
+async def test_error_without_json(litellm: Upstream, text: str) -> None:
     """A status with a body that is no JSON keeps its status and shows no HTML."""
     litellm(lambda request: httpx.Response(503, text=text))
     with pytest.raises(ProxyError) as caught:
-        await backend().complete(CALL)
+        await backend(litellm).complete(CALL)
     assert caught.value.status == 503
     assert "<" not in caught.value.message
 
@@ -108,11 +113,11 @@ def streaming(*pieces: bytes | Exception) -> tuple[Handler, Body]:
     return lambda request: httpx.Response(200, headers=headers, stream=body), body
 
 
-async def test_stream_refused(litellm: Any) -> None:
+async def test_stream_refused(litellm: Upstream) -> None:
     """A stream that never starts is an error with the provider's status."""
     litellm(refuse(529, "litellm.APIError: APIError: OpenAIException - Overloaded"))
     with pytest.raises(ProxyError) as caught:
-        await backend().stream(CALL)
+        await backend(litellm).stream(CALL)
     assert (caught.value.status, caught.value.message) == (529, "Overloaded")
 
 
@@ -132,11 +137,11 @@ async def test_stream_refused(litellm: Any) -> None:
         ([b'data: {"error": {"message": "No.", "code": null}}\n\n'], 500, "No."),
     ],
 )
-async def test_stream_that_breaks(litellm: Any, pieces: list[Any], status: int, message: str) -> None:
+async def test_stream_that_breaks(litellm: Upstream, pieces: list[Any], status: int, message: str) -> None:
     """Whatever ends a stream before its `[DONE]` is an error after the chunks that came."""
     handler, _ = streaming(b'data: {"a": 1}\n\n', *pieces)
     litellm(handler)
-    stream = await backend().stream(CALL)
+    stream = await backend(litellm).stream(CALL)
     chunks: list[Any] = []
     with pytest.raises(ProxyError) as caught:
         await read(stream, chunks)
@@ -145,21 +150,21 @@ async def test_stream_that_breaks(litellm: Any, pieces: list[Any], status: int, 
     assert (caught.value.status, caught.value.message) == (status, message)
 
 
-async def test_done_without_a_last_newline(litellm: Any) -> None:
+async def test_done_without_a_last_newline(litellm: Upstream) -> None:
     """A stream whose very last newline is missing has still ended well."""
     handler, _ = streaming(b'data: {"a": 1}\n\ndata: [DONE]')
     litellm(handler)
-    assert len([chunk async for chunk in await backend().stream(CALL)]) == 1
+    assert len([chunk async for chunk in await backend(litellm).stream(CALL)]) == 1
 
 
-async def test_readiness(litellm: Any) -> None:
+async def test_readiness(litellm: Upstream) -> None:
     """Ready while the process answers its health question, else 503."""
     seen = litellm(lambda request: httpx.Response(200, json="I'm alive!"))
-    await backend().check_ready()
+    await backend(litellm).check_ready()
     assert seen[0].url.path == "/health/liveliness"
     litellm(lambda request: httpx.Response(500))
     with pytest.raises(ProxyError) as caught:
-        await backend().check_ready()
+        await backend(litellm).check_ready()
     assert caught.value.status == 503
 
     def fail(request: httpx.Request) -> httpx.Response:
@@ -167,7 +172,7 @@ async def test_readiness(litellm: Any) -> None:
 
     litellm(fail)
     with pytest.raises(ProxyError) as caught:
-        await backend().check_ready()
+        await backend(litellm).check_ready()
     assert caught.value.status == 503
 
 
@@ -203,11 +208,12 @@ async def test_own_process_is_started_and_stopped(own: OwnProcess) -> None:
 
 
 async def test_while_the_process_is_down_requests_are_told_when_to_come_back(
-    own: OwnProcess, litellm: Any
+    own: OwnProcess, litellm: Upstream
 ) -> None:
     """503 in the route's envelope with retry-after, nothing sent; readiness says why; then all is as before."""
     sent = litellm(lambda request: httpx.Response(200, json={"choices": []}))
-    app = create_app(make_config())
+    config = make_config()
+    app = build_app(config, binary.BinaryBackend(config, sessions=litellm.sessions(ProxySessionManager)))
     own.outage = Outage("the LiteLLM process was ended by SIGKILL", ("Killed.",), 7)
     question = {"model": "fast", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
     async with (
@@ -244,12 +250,12 @@ async def test_while_the_process_is_down_requests_are_told_when_to_come_back(
         assert (await client.post("/v1/chat/completions", json=question)).status_code != 503
 
 
-async def test_sessions_follow_a_process_that_moves(own: OwnProcess, litellm: Any) -> None:
+async def test_sessions_follow_a_process_that_moves(own: OwnProcess, litellm: Upstream) -> None:
     """After a restart the same client, with the same cookies, calls the new address."""
     sent = litellm(
         lambda request: httpx.Response(200, json={"choices": []}, headers={"set-cookie": "cf=1; Path=/"})
     )
-    backend = binary.BinaryBackend(make_config())
+    backend = binary.BinaryBackend(make_config(), sessions=litellm.sessions(ProxySessionManager))
     await backend.start()
     await backend.complete(Call("chat/completions", "fast", {"messages": []}, user_id="ann"))
     own.url = "http://own.test:2"

@@ -23,7 +23,7 @@ from proxies.binary.process import LiteLLMProcess, LiteLLMProcessError, find_com
 from proxies.config.models import ProxyConfig
 from tests.processes import gone
 from tests.proxies import fake_litellm
-from tests.proxies.upstream import COMPLETION, MESSAGE
+from tests.proxies.bodies import COMPLETION, MESSAGE
 from tests.root import ROOT
 
 KEY = "sk-a-key-of-the-tests"

@@ -8,54 +8,42 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from starlette.routing import Match
 
 from parity.targets.asgi import StreamingASGITransport
-from proxies.binary import create_app
+from proxies.binary.backend import BinaryBackend
 from proxies.config.models import ProxyConfig
 from proxies.front.app import build_app
 from proxies.front.families import FAMILIES, METHODS
 from proxies.front.steering import is_steering
 from proxies.sessions import ProxySessionManager
 from tests.proxies.front.fakes import KEY, Exchange, FakeBackend, make_config
+from tests.upstream import Handler, Upstream
 
 AUTH = {"authorization": f"Bearer {KEY}"}
-Answer = Callable[[httpx.Request, bytes], httpx.Response]
 
 
-class Process(httpx.AsyncBaseTransport):
-    """Answers with `answer`; keeps the requests, their bodies, and in how many pieces these came."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-        self.seen: list[tuple[httpx.Request, bytes]] = []
-        self.pieces = 0
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        body = b""
-        assert isinstance(request.stream, httpx.AsyncByteStream)
-        async for piece in request.stream:
-            self.pieces += bool(piece)
-            body += piece
-        self.seen.append((request, body))
-        return self.answer(request, body)
+def app_before(process: Upstream) -> FastAPI:
+    """The binary application in front of a LiteLLM process."""
+    config = make_config()
+    sessions = process.sessions(ProxySessionManager)
+    return build_app(config, BinaryBackend(config, "http://litellm.test", "sk-process", sessions))
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], Any]:
+def made() -> Callable[[Handler], Any]:
     """Makes a client of the binary app in front of a process that answers so, and gives that too."""
 
-    def make(answer: Answer) -> tuple[httpx.AsyncClient, Process]:
-        process = Process(answer)
-        monkeypatch.setattr(ProxySessionManager, "_pool", lambda self, upstream: process)
-        app = create_app(make_config(), litellm_url="http://litellm.test", litellm_key="sk-process")
-        transport = StreamingASGITransport(app)
+    def make(answer: Handler) -> tuple[httpx.AsyncClient, Upstream]:
+        process = Upstream(answer)
+        transport = StreamingASGITransport(app_before(process))
         return httpx.AsyncClient(transport=transport, base_url="http://proxy", headers=AUTH), process
 
     return make
 
 
-def ok(request: httpx.Request, body: bytes) -> httpx.Response:
+def ok(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json={"object": "list"})
 
 
@@ -68,7 +56,7 @@ async def test_every_family_is_handed_on(made: Any, method: str, family: str) ->
     query = query.removesuffix("?")
     answer = await client.request(method, f"/v1/{family}/file-a%3D=/content{query}")
     assert (answer.status_code, answer.json()) == (200, {"object": "list"})
-    [(request, _)] = process.seen
+    [request] = process.requests
     assert request.method == method
     assert request.url.raw_path == f"/v1/{family}/file-a%3D=/content{query}".encode()
     assert request.headers["authorization"] == "Bearer sk-process"
@@ -81,7 +69,7 @@ async def test_no_other_query_is(made: Any, family: str, name: str) -> None:
     client, process = made(ok)
     answer = await client.get(f"/v1/{family}/x?{name}=http://x")
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, name)
-    assert process.seen == []
+    assert process.requests == []
 
 
 @pytest.mark.parametrize(
@@ -122,14 +110,14 @@ async def test_no_other_path_is(made: Any, path: str) -> None:
     answer = await client.send(request)
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "not_found"
-    assert process.seen == []
+    assert process.requests == []
 
 
 async def test_the_key_comes_first(made: Any) -> None:
     """Without it nothing is handed on."""
     client, process = made(ok)
     answer = await client.post("/v1/moderations", json={}, headers={"authorization": "Bearer wrong"})
-    assert (answer.status_code, process.seen) == (401, [])
+    assert (answer.status_code, process.requests) == (401, [])
 
 
 async def test_the_body_is_written_anew(made: Any) -> None:
@@ -142,10 +130,10 @@ async def test_the_body_is_written_anew(made: Any) -> None:
         "application/x-www-form-urlencoded",
     ):
         await client.post("/v1/moderations", content=body, headers={"content-type": content_type})
-        request, seen = process.seen.pop()
-        assert seen == '{"model":"fast","input":"éé","n":[1.0,12345678901234567890]}'.encode()
+        request = process.requests.pop()
+        assert request.content == '{"model":"fast","input":"éé","n":[1.0,12345678901234567890]}'.encode()
         assert request.headers["content-type"] == "application/json"
-        assert request.headers["content-length"] == str(len(seen))
+        assert request.headers["content-length"] == str(len(request.content))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +159,7 @@ async def test_no_other_content_type_is_taken(made: Any, content_type: str) -> N
     answer = await client.post("/v1/completions", content=body, headers={"content-type": content_type})
     assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
     assert "application/json" in answer.json()["error"]["message"]
-    assert process.seen == []
+    assert process.requests == []
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded", None])
@@ -196,7 +184,7 @@ async def test_a_body_must_not_steer(
     headers = {} if content_type is None else {"content-type": content_type}
     answer = await client.post("/v1/moderations", content=body, headers=headers)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
-    assert process.seen == []
+    assert process.requests == []
 
 
 @pytest.mark.parametrize("model", ["groq/llama", "fast,other", ["fast"], 1])
@@ -206,7 +194,7 @@ async def test_only_configured_models_are_asked(made: Any, path: str, model: Any
     client, process = made(ok)
     answer = await client.post(f"/v1/{path}", json={"model": model, "input": "x"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
-    assert process.seen == []
+    assert process.requests == []
 
 
 async def test_a_file_search_of_litellms_own_is_refused(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,14 +205,14 @@ async def test_a_file_search_of_litellms_own_is_refused(made: Any, monkeypatch: 
     answer = await client.post("/v1/responses/compact", json={"model": "fast", "tools": tools})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "tools[0].type")
     answer = await client.post("/v1/assistants", json={"model": "gpt-4o", "tools": tools})
-    assert (answer.status_code, len(process.seen)) == (200, 1)
+    assert (answer.status_code, len(process.requests)) == (200, 1)
 
 
 async def test_a_batch_names_its_endpoint(made: Any) -> None:
     """What steers LiteLLM elsewhere is a parameter of this route."""
     client, process = made(ok)
     answer = await client.post("/v1/batches", json={"endpoint": "/v1/chat/completions"})
-    assert (answer.status_code, len(process.seen)) == (200, 1)
+    assert (answer.status_code, len(process.requests)) == (200, 1)
 
 
 def test_no_parameter_of_a_data_route_steers() -> None:
@@ -244,7 +232,8 @@ async def test_a_form_is_written_anew(made: Any) -> None:
         "/v1/files", data={"purpose": "batch"}, files={"file": ("a.jsonl", b"{}" * 99, "application/jsonl")}
     )
     assert answer.status_code == 200
-    [(request, body)] = process.seen
+    [request] = process.requests
+    body = request.content
     boundary = request.headers["content-type"].removeprefix("multipart/form-data; boundary=").encode()
     assert body == (
         b'--%b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
@@ -277,7 +266,7 @@ async def test_a_form_must_not_steer(made: Any, disposition: str, param: str, si
     headers = {"content-type": "multipart/form-data; boundary=b"}
     answer = await client.post("/v1/files", content=pieces(), headers=headers)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
-    assert process.seen == []
+    assert process.requests == []
 
 
 @pytest.mark.parametrize(
@@ -297,7 +286,7 @@ async def test_a_field_that_litellm_reads_is_read(
     client, process = made(ok)
     answer = await client.post("/v1/audio/transcriptions", data={field: value}, files={"file": ("a", b"x")})
     assert (answer.status_code, answer.json()["error"]["param"]) == (status, param)
-    assert process.seen == []
+    assert process.requests == []
 
 
 async def test_a_url_encoded_form_is_no_json(made: Any) -> None:
@@ -308,7 +297,7 @@ async def test_a_url_encoded_form_is_no_json(made: Any) -> None:
         400,
         "The request body is not valid JSON.",
     )
-    assert process.seen == []
+    assert process.requests == []
 
 
 async def test_a_form_that_cannot_be_read_is_refused(made: Any) -> None:
@@ -317,7 +306,7 @@ async def test_a_form_that_cannot_be_read_is_refused(made: Any) -> None:
     for content_type in ("multipart/form-data", "multipart/form-data; boundary=b"):
         answer = await client.post("/v1/files", content=b"nonsense", headers={"content-type": content_type})
         assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
-    assert process.seen == []
+    assert process.requests == []
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x"])
@@ -342,7 +331,7 @@ async def test_too_large(made: Any, content_type: str, announced: bool) -> None:
 async def test_only_headers_on_the_lists_pass(made: Any) -> None:
     """Both ways: cookies and LiteLLM's own stay out, what describes the body stays in."""
 
-    def answer(request: httpx.Request, body: bytes) -> httpx.Response:
+    def answer(request: httpx.Request) -> httpx.Response:
         headers = {
             "content-type": "audio/mpeg",
             "content-disposition": "attachment; filename=a.mp3",
@@ -356,7 +345,7 @@ async def test_only_headers_on_the_lists_pass(made: Any) -> None:
     got = await client.post(
         "/v1/audio/speech", json={}, headers={"cookie": "c=d", "x-other": "o", "openai-beta": "b"}
     )
-    [(request, _)] = process.seen
+    [request] = process.requests
     assert {"cookie", "x-other"}.isdisjoint(request.headers)
     assert request.headers["openai-beta"] == "b"
     assert got.content == b"sound"
@@ -377,7 +366,7 @@ async def test_only_headers_on_the_lists_pass(made: Any) -> None:
 )
 async def test_errors_are_in_the_envelope(made: Any, body: dict[str, Any]) -> None:
     """A failure keeps its status and its sentence, and nothing of LiteLLM's around it."""
-    client, _ = made(lambda request, _: httpx.Response(404, json=body))
+    client, _ = made(lambda request: httpx.Response(404, json=body))
     answer = await client.get("/v1/files/file-1")
     assert answer.status_code == 404
     assert answer.json() == {
@@ -388,7 +377,7 @@ async def test_errors_are_in_the_envelope(made: Any, body: dict[str, Any]) -> No
 async def test_a_missing_field_is_named(made: Any) -> None:
     """What FastAPI in LiteLLM says of a request is a sentence, not a list, and its field is the parameter."""
     found = {"type": "missing", "loc": ["body", "file"], "msg": "Field required", "input": None}
-    client, _ = made(lambda request, _: httpx.Response(422, json={"detail": [found]}))
+    client, _ = made(lambda request: httpx.Response(422, json={"detail": [found]}))
     answer = await client.post("/v1/audio/transcriptions", json={})
     assert answer.status_code == 422
     error = answer.json()["error"]
@@ -397,7 +386,7 @@ async def test_a_missing_field_is_named(made: Any) -> None:
 
 async def test_no_process() -> None:
     """A process that isn't there is a bad gateway."""
-    app = create_app(make_config(), litellm_url="http://127.0.0.1:1", litellm_key="sk-process")
+    app = build_app(make_config(), BinaryBackend(make_config(), "http://127.0.0.1:1", "sk-process"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://proxy") as client:
         answer = await client.get("/v1/files", headers=AUTH)
     assert answer.status_code == 502
@@ -417,12 +406,10 @@ class Slow(httpx.AsyncByteStream):
         self.closed = True
 
 
-async def test_pieces_leave_at_once_and_a_hang_up_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pieces_leave_at_once_and_a_hang_up_ends_the_call() -> None:
     """What has come is passed on while the rest is still missing; when the client leaves, the call is closed."""
     slow = Slow()
-    process = Process(lambda request, _: httpx.Response(200, stream=slow))
-    monkeypatch.setattr(ProxySessionManager, "_pool", lambda self, upstream: process)
-    app = create_app(make_config(), litellm_url="http://litellm.test", litellm_key="sk-process")
+    app = app_before(Upstream(httpx.Response(200, stream=slow)))
     exchange = Exchange(app, "/v1/audio/speech", b"{}", AUTH)
     assert (await exchange.message())["type"] == "http.response.start"
     assert (await exchange.message())["body"] == b"first"
@@ -435,25 +422,20 @@ async def test_pieces_leave_at_once_and_a_hang_up_ends_the_call(monkeypatch: pyt
     ("content_type", "body"),
     [("application/json", b"{}"), ("multipart/form-data; boundary=x", b"--x--\r\n")],
 )
-async def test_a_hang_up_before_the_answer_cancels(
-    monkeypatch: pytest.MonkeyPatch, content_type: str, body: bytes
-) -> None:
+async def test_a_hang_up_before_the_answer_cancels(content_type: str, body: bytes) -> None:
     """Once its body is up, a client that leaves takes the call with it."""
     cancelled = asyncio.Event()
     called = asyncio.Event()
 
-    class Silent(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            await request.aread()
-            called.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                cancelled.set()
-            raise AssertionError
+    async def never(request: httpx.Request) -> httpx.Response:
+        called.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+        raise AssertionError
 
-    monkeypatch.setattr(ProxySessionManager, "_pool", lambda self, upstream: Silent())
-    app = create_app(make_config(), litellm_url="http://litellm.test", litellm_key="sk-process")
+    app = app_before(Upstream(never))
     exchange = Exchange(app, "/v1/files", body, {**AUTH, "content-type": content_type})
     await asyncio.wait_for(called.wait(), 5)
     exchange.disconnect()

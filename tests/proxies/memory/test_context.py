@@ -13,12 +13,16 @@ from typing import Any
 import httpx
 import pytest
 from asgi_lifespan import LifespanManager
+from fastapi import FastAPI
 
+from proxies.config.models import ProxyConfig
 from proxies.errors import ProxyError
 from proxies.front.app import build_app
 from proxies.memory import context
+from proxies.memory.context import Memory
 from proxies.sessions import MemorySessionManager
 from tests.proxies.front.fakes import KEY, Exchange, FakeBackend, make_config
+from tests.upstream import Upstream
 
 AUTH = {"authorization": f"Bearer {KEY}"}
 STORE_KEY = "sm_test-key-of-the-store"
@@ -46,17 +50,17 @@ def embedded(path: Path, **settings: Any) -> dict[str, Any]:
     }
 
 
-class Store:
+class Store(Upstream):
     """Supermemory that answers each user with a fact about them, when `gate` is open."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
+        super().__init__(self._fact)
         self.asked: list[dict[str, Any]] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.status = 200
-        monkeypatch.setattr(MemorySessionManager, "_pool", lambda *_: httpx.MockTransport(self._answer))
 
-    async def _answer(self, request: httpx.Request) -> httpx.Response:
+    async def _fact(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(json.loads(request.content))
         await self.gate.wait()
         fact = {"memory": f"This is {self.asked[-1]['containerTag']}."}
@@ -64,13 +68,21 @@ class Store:
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Store:
-    return Store(monkeypatch)
+def store() -> Store:
+    return Store()
+
+
+def app_of(backend: FakeBackend, config: ProxyConfig, store: Store | None = None) -> FastAPI:
+    """The application, with this store of memories where the configuration has one that is far away."""
+    memory = Memory(config, None if store is None else store.sessions(MemorySessionManager))
+    return build_app(config, backend, memory=memory)
 
 
 @asynccontextmanager
-async def client_of(backend: FakeBackend, settings: dict[str, Any]) -> AsyncIterator[httpx.AsyncClient]:
-    app = build_app(make_config(context_retrieval=settings), backend)
+async def client_of(
+    backend: FakeBackend, settings: dict[str, Any], store: Store | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    app = app_of(backend, make_config(context_retrieval=settings), store)
     transport = httpx.ASGITransport(app)
     async with (
         LifespanManager(app),
@@ -96,7 +108,7 @@ def last_content(backend: FakeBackend) -> str:
 async def test_each_user_gets_their_own(store: Store) -> None:
     """Users who ask the same at the same time get what is remembered of them, and nobody else's."""
     backend = FakeBackend(reply=SAID)
-    async with client_of(backend, section()) as client:
+    async with client_of(backend, section(), store) as client:
         answers = await asyncio.gather(*(chat(client, f"user-{n % 20}") for n in range(200)))
     assert {answer.headers["x-memory"] for answer in answers} == {"hit"}
     assert len(store.asked) == 20
@@ -109,7 +121,7 @@ async def test_requests_of_one_turn_share_a_lookup(store: Store) -> None:
     """Many requests of the same turn at once wait for one lookup; who leaves doesn't take it with them."""
     store.gate.clear()
     backend = FakeBackend(reply=SAID)
-    app = build_app(make_config(context_retrieval=section()), backend)
+    app = app_of(backend, make_config(context_retrieval=section()), store)
     body = json.dumps(ask()).encode()
     async with LifespanManager(app):
         leaving, *staying = (Exchange(app, "/v1/chat/completions", body, AUTH) for _ in range(10))
@@ -132,7 +144,7 @@ async def test_a_failure_is_one_warning(store: Store, stream: bool, caplog: pyte
     """The request goes up as it came; the log has one line, without key, question or user."""
     store.status = 500
     backend = FakeBackend(reply=SAID, chunks=[{"n": 0}])
-    async with client_of(backend, section()) as client:
+    async with client_of(backend, section(), store) as client:
         answer = await chat(client, json=ask("my secret question", stream=stream))
     assert (answer.status_code, answer.headers["x-memory"]) == (200, "error")
     assert last_content(backend) == "my secret question"
@@ -150,7 +162,7 @@ async def test_a_bug_is_a_failure_too(
 
     monkeypatch.setattr(context, "inject", broken)
     backend = FakeBackend(reply=SAID)
-    async with client_of(backend, section()) as client:
+    async with client_of(backend, section(), store) as client:
         answer = await chat(client)
     assert (answer.status_code, answer.headers["x-memory"]) == (200, "error")
     assert last_content(backend) == "Where?"
@@ -162,7 +174,7 @@ async def test_a_store_that_takes_too_long(store: Store) -> None:
     """The timeout ends a lookup whatever the store does."""
     store.gate.clear()
     backend = FakeBackend(reply=SAID)
-    async with client_of(backend, section(timeout=0.05)) as client:
+    async with client_of(backend, section(timeout=0.05), store) as client:
         answer = await chat(client)
         store.gate.set()
     assert (answer.status_code, answer.headers["x-memory"]) == (200, "error")
@@ -171,7 +183,7 @@ async def test_a_store_that_takes_too_long(store: Store) -> None:
 async def test_errors_tell_what_came_of_the_memories(store: Store) -> None:
     """A failure of the provider keeps its status and headers, and gets the outcome."""
     backend = FakeBackend(error=ProxyError(429, "Slow down.", headers={"retry-after": "3"}))
-    async with client_of(backend, section()) as client:
+    async with client_of(backend, section(), store) as client:
         answer = await chat(client)
     assert (answer.status_code, answer.headers["x-memory"], answer.headers["retry-after"]) == (
         429,
@@ -183,13 +195,13 @@ async def test_errors_tell_what_came_of_the_memories(store: Store) -> None:
 async def test_a_lookup_is_old_after_a_while(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A question asked again later is looked up again; the memory of turns is bounded."""
     monkeypatch.setattr(context, "TURN_SECONDS", 0.0)
-    async with client_of(FakeBackend(reply=SAID), section()) as client:
+    async with client_of(FakeBackend(reply=SAID), section(), store) as client:
         for _ in range(3):
             await chat(client)
     assert len(store.asked) == 3
     monkeypatch.setattr(context, "TURN_SECONDS", 900.0)
     monkeypatch.setattr(context, "MAX_TURNS", 2)
-    async with client_of(FakeBackend(reply=SAID), section()) as client:
+    async with client_of(FakeBackend(reply=SAID), section(), store) as client:
         for text in ("one", "two", "three", "three", "one"):
             await chat(client, json=ask(text))
     assert [asked["q"] for asked in store.asked[3:]] == ["one", "two", "three", "one"]
@@ -201,7 +213,7 @@ async def test_models_have_their_own_settings(store: Store) -> None:
     off = config.model_list[0].model_copy(update={"model_info": {"context_retrieval": {"enabled": False}}})
     config = config.model_copy(update={"model_list": (off, *config.model_list[1:])})
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(build_app(config, FakeBackend(reply=SAID))), base_url="http://proxy"
+        transport=httpx.ASGITransport(app_of(FakeBackend(reply=SAID), config, store)), base_url="http://proxy"
     ) as client:
         first = await chat(client)
         second = await chat(client, json={**ask(), "model": "team/fast"})

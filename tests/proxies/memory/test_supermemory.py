@@ -11,6 +11,7 @@ from proxies.config.memory import ContextRetrieval
 from proxies.memory.store import Memories, Result, StoreError
 from proxies.memory.supermemory import Supermemory, parse
 from proxies.sessions import MemorySessionManager
+from tests.upstream import Upstream
 
 SETTINGS = ContextRetrieval(
     api_key="sm_test-key", base_url="http://memory.invalid/base/", container_tag="team:{user_id}"
@@ -18,26 +19,20 @@ SETTINGS = ContextRetrieval(
 Answer = Callable[[httpx.Request], httpx.Response]
 
 
-class Store:
-    """Supermemory on an answer, and the requests it got."""
+class Store(Upstream):
+    """Supermemory on an answer, and our side of it."""
 
-    def __init__(self, answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.requests: list[httpx.Request] = []
-
-        def noted(request: httpx.Request) -> httpx.Response:
-            self.requests.append(request)
-            return answer(request)
-
-        monkeypatch.setattr(MemorySessionManager, "_pool", lambda *_: httpx.MockTransport(noted))
-        self.sessions = MemorySessionManager()
-        self.store = Supermemory(SETTINGS, self.sessions)
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer)
+        self.ours = self.sessions(MemorySessionManager)
+        self.store = Supermemory(SETTINGS, self.ours)
 
 
-async def test_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_request() -> None:
     """One POST says who asks what, with the key, and with nothing else of the client's."""
-    made = Store(lambda request: httpx.Response(200, json={}), monkeypatch)
+    made = Store(lambda request: httpx.Response(200, json={}))
     assert await made.store.search("Où?", "ann", 5) == Memories()
-    await made.sessions.aclose()
+    await made.ours.aclose()
     [request] = made.requests
     assert (request.method, str(request.url)) == ("POST", "http://memory.invalid/base/v4/profile")
     assert json.loads(request.content) == {"q": "Où?", "containerTag": "team:ann"}
@@ -45,12 +40,12 @@ async def test_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "cookie" not in request.headers
 
 
-async def test_cookies_stay_with_their_user(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cookies_stay_with_their_user() -> None:
     """What the store sets for one user comes back from that user, and from no other."""
-    made = Store(lambda r: httpx.Response(200, json={}, headers={"set-cookie": "a=b; Path=/"}), monkeypatch)
+    made = Store(lambda r: httpx.Response(200, json={}, headers={"set-cookie": "a=b; Path=/"}))
     for user in ("ann", "bob", "ann"):
         await made.store.search("q", user, 5)
-    await made.sessions.aclose()
+    await made.ours.aclose()
     assert [request.headers.get("cookie") for request in made.requests] == [None, None, "a=b"]
 
 
@@ -105,16 +100,16 @@ def raising(error: Exception) -> Answer:
         (raising(httpx.RemoteProtocolError("gone")), "RemoteProtocolError: gone"),
     ],
 )
-async def test_failures_are_one_kind(answer: Answer, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failures_are_one_kind(answer: Answer, said: str) -> None:
     """However the store fails, its caller hears a reason without key or question."""
-    made = Store(answer, monkeypatch)
+    made = Store(answer)
     with pytest.raises(StoreError, match=f"^{said}$"):
         await made.store.search("q", "ann", 5)
-    await made.sessions.aclose()
+    await made.ours.aclose()
 
 
-async def test_a_user_without_memories(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_user_without_memories() -> None:
     """404 says that nothing was ever stored for this user."""
-    made = Store(lambda r: httpx.Response(404, text="not found"), monkeypatch)
+    made = Store(lambda r: httpx.Response(404, text="not found"))
     assert await made.store.search("q", "ann", 5) == Memories()
-    await made.sessions.aclose()
+    await made.ours.aclose()

@@ -14,8 +14,10 @@ from proxies.backend import Call
 from proxies.config.loading import ConfigError
 from proxies.config.models import ProxyConfig
 from proxies.errors import ProxyError
+from proxies.sessions import LiteLLMSessionManager
+from tests.proxies.bodies import COMPLETION, MESSAGE, Body
 from tests.proxies.front.fakes import KEY, make_config
-from tests.proxies.upstream import COMPLETION, MESSAGE, Body, Handler
+from tests.upstream import Handler, Upstream
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 litellm = pytest.importorskip("litellm")
@@ -35,6 +37,10 @@ def config(*params: dict[str, Any], **sections: Any) -> ProxyConfig:
     models = [{"model_name": "fast", "litellm_params": p} for p in params]
     general = {"master_key": KEY}
     return ProxyConfig.model_validate({"model_list": models, "general_settings": general, **sections})
+
+
+def backend(config: ProxyConfig, provider: Upstream) -> sdk.SdkBackend:
+    return sdk.SdkBackend(config, provider.sessions(LiteLLMSessionManager))
 
 
 def call(**changes: Any) -> Call:
@@ -117,29 +123,29 @@ async def test_group_is_shared_by_weight(asked: list[dict[str, Any]]) -> None:
     ("params", "answer", "path"),
     [(OPENAI, COMPLETION, "/v1/chat/completions"), (ANTHROPIC, MESSAGE, "/v1/messages")],
 )
-async def test_complete_through_litellm(provider: Any, params: Any, answer: Any, path: str) -> None:
+async def test_complete_through_litellm(provider: Upstream, params: Any, answer: Any, path: str) -> None:
     """One provider call; the provider's headers; cookies kept, a user's own."""
     seen = provider(
         lambda request: httpx.Response(200, json=answer, headers={"set-cookie": "cf=1", "x-request-id": "r"})
     )
-    backend = sdk.SdkBackend(config(params))
+    made = backend(config(params), provider)
     for user in ("ann", "ann", "bob"):
-        reply = await backend.complete(call(user_id=user, headers={"x-sm-user-id": user}))
+        reply = await made.complete(call(user_id=user, headers={"x-sm-user-id": user}))
     assert [request.url.path for request in seen] == [path] * 3
     assert [request.headers.get("cookie") for request in seen] == [None, "cf=1", None]
     assert [request.headers["x-sm-user-id"] for request in seen] == ["ann", "ann", "bob"]
     assert reply.body["choices"][0]["message"]["content"] == "Hello"
     assert reply.headers["x-request-id"] == "r"
-    await backend.aclose()
+    await made.aclose()
 
 
-async def test_tool_call_keeps_null_content(provider: Any) -> None:
+async def test_tool_call_keeps_null_content(provider: Upstream) -> None:
     """A message that only calls tools has `content: null`, as the LiteLLM process sends it."""
     tool = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     message = {"role": "assistant", "content": None, "tool_calls": [tool]}
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
     provider(lambda request: httpx.Response(200, json={**COMPLETION, "choices": [choice]}))
-    body = (await sdk.SdkBackend(config(OPENAI)).complete(call())).body
+    body = (await backend(config(OPENAI), provider).complete(call())).body
     said = body["choices"][0]["message"]
     assert (said["content"], said["role"], said["tool_calls"]) == (None, "assistant", [tool])
 
@@ -162,7 +168,7 @@ STREAMED = call(params={"messages": MESSAGES, "stream": True})
 
 
 @pytest.mark.parametrize("params", [OPENAI, ANTHROPIC])
-async def test_closing_half_way_closes_the_provider_call(provider: Any, params: Any) -> None:
+async def test_closing_half_way_closes_the_provider_call(provider: Upstream, params: Any) -> None:
     """A stream that is closed after its first chunk closes the provider's connection."""
     start = {"type": "message_start", "message": {**MESSAGE, "content": []}}
     block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
@@ -170,7 +176,7 @@ async def test_closing_half_way_closes_the_provider_call(provider: Any, params: 
     pieces = [sse(start), sse(block), sse(delta)] if params is ANTHROPIC else [sse(chunk({"content": "Hel"}))]
     body = Body(*pieces, *[sse(delta if params is ANTHROPIC else chunk({"content": "x"}))] * 5)
     provider(streaming(body))
-    stream = await sdk.SdkBackend(config(params)).stream(STREAMED)
+    stream = await backend(config(params), provider).stream(STREAMED)
     async for _ in stream:
         break
     assert not body.closed
@@ -189,7 +195,7 @@ async def test_closing_half_way_closes_the_provider_call(provider: Any, params: 
     ],
 )
 async def test_provider_out_of_reach(
-    provider: Any, monkeypatch: pytest.MonkeyPatch, params: Any, error: Exception, status: int
+    provider: Upstream, monkeypatch: pytest.MonkeyPatch, params: Any, error: Exception, status: int
 ) -> None:
     """Broken connections are a 502 and silence a 504, after one try."""
 
@@ -205,17 +211,17 @@ async def test_provider_out_of_reach(
     monkeypatch.setattr(AsyncHTTPHandler, "create_async_transport", second_try)
     monkeypatch.setattr(AsyncHTTPHandler, "_create_async_transport", second_try)
     with pytest.raises(ProxyError) as caught:
-        await sdk.SdkBackend(config(params)).complete(call())
+        await backend(config(params), provider).complete(call())
     assert caught.value.status == status
     assert len(seen) == 1
 
 
-async def test_code_of_a_bad_request_survives(provider: Any) -> None:
+async def test_code_of_a_bad_request_survives(provider: Upstream) -> None:
     """The provider's code and parameter of a 400 reach the client."""
     error = {"error": {"message": "No.", "type": "invalid_request_error", "param": "n", "code": "bad_n"}}
     provider(lambda request: httpx.Response(400, json=error))
     with pytest.raises(ProxyError) as caught:
-        await sdk.SdkBackend(config(OPENAI)).complete(call())
+        await backend(config(OPENAI), provider).complete(call())
     assert (caught.value.code, caught.value.param) == ("bad_n", "n")
 
 
@@ -234,17 +240,17 @@ WIZARD = [{"role": "wizard", "content": "My secret is tea."}]
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_what_litellm_refuses_itself(provider: Any, streamed: bool) -> None:
+async def test_what_litellm_refuses_itself(provider: Upstream, streamed: bool) -> None:
     """Nobody is asked, and the refusal is in our words."""
     seen = provider(lambda request: httpx.Response(500))
     asked = call(params={"messages": WIZARD, "stream": streamed})
-    backend = sdk.SdkBackend(config(ANTHROPIC))
+    made = backend(config(ANTHROPIC), provider)
     with pytest.raises(ProxyError, match="A message has a role") as caught:
-        await (backend.stream(asked) if streamed else backend.complete(asked))
+        await (made.stream(asked) if streamed else made.complete(asked))
     assert (caught.value.status, caught.value.param, seen) == (400, "messages", [])
 
 
-async def test_a_value_error_of_litellms_is_a_refusal(provider: Any) -> None:
+async def test_a_value_error_of_litellms_is_a_refusal(provider: Upstream) -> None:
     """What LiteLLM raises without a status before it asks is no bug of ours."""
     seen = provider(lambda request: httpx.Response(500))
     params = {
@@ -254,7 +260,7 @@ async def test_a_value_error_of_litellms_is_a_refusal(provider: Any) -> None:
         "tool_choice": {"type": "My secret is tea."},
     }
     with pytest.raises(ProxyError, match="no tool choice") as caught:
-        await sdk.SdkBackend(config(OPENAI)).complete(Call("messages", "fast", params))
+        await backend(config(OPENAI), provider).complete(Call("messages", "fast", params))
     assert (caught.value.status, seen) == (400, [])
 
 

@@ -12,8 +12,10 @@ import pytest
 from proxies.backend import Call
 from proxies.config.models import ProxyConfig
 from proxies.errors import UNREACHABLE, UNREADABLE, ProxyError
+from proxies.sessions import LiteLLMSessionManager
+from tests.proxies.bodies import COMPLETION, MESSAGE
 from tests.proxies.front.fakes import KEY
-from tests.proxies.upstream import COMPLETION, MESSAGE
+from tests.upstream import Upstream
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 litellm = pytest.importorskip("litellm")
@@ -24,10 +26,11 @@ OPENAI = {"model": "openai/gpt-4o-mini", "api_key": "k", "api_base": "http://ope
 PARAMS = {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
 
 
-def backend(params: dict[str, Any]) -> sdk.SdkBackend:
+def backend(provider: Upstream, params: dict[str, Any]) -> sdk.SdkBackend:
     models = [{"model_name": "fast", "litellm_params": params}]
     return sdk.SdkBackend(
-        ProxyConfig.model_validate({"model_list": models, "general_settings": {"master_key": KEY}})
+        ProxyConfig.model_validate({"model_list": models, "general_settings": {"master_key": KEY}}),
+        provider.sessions(LiteLLMSessionManager),
     )
 
 
@@ -50,10 +53,10 @@ def streaming(monkeypatch: pytest.MonkeyPatch, *pieces: Any) -> None:
     monkeypatch.setattr(litellm.anthropic.messages, "acreate", acreate)
 
 
-async def test_an_anthropic_model(provider: Any) -> None:
+async def test_an_anthropic_model(provider: Upstream) -> None:
     """The message goes to Anthropic's own route, with the betas, and comes back as it is."""
     seen = provider(lambda request: httpx.Response(200, json=MESSAGE))
-    made = backend(ANTHROPIC)
+    made = backend(provider, ANTHROPIC)
     await made.start()
     reply = await made.complete(call(system=[{"type": "text", "text": "s"}]))
     assert reply.body == MESSAGE
@@ -65,10 +68,10 @@ async def test_an_anthropic_model(provider: Any) -> None:
     await made.aclose()
 
 
-async def test_an_openai_model(provider: Any) -> None:
+async def test_an_openai_model(provider: Upstream) -> None:
     """A model of OpenAI's is asked for a chat completion, never at /responses, and answers with a message."""
     seen = provider(lambda request: httpx.Response(200, json=COMPLETION))
-    made = backend(OPENAI)
+    made = backend(provider, OPENAI)
     await made.start()
     reply = await made.complete(call())
     assert [str(request.url) for request in seen] == ["http://openai.test/v1/chat/completions"]
@@ -78,12 +81,12 @@ async def test_an_openai_model(provider: Any) -> None:
 
 
 @pytest.mark.parametrize(("params", "answer"), [(ANTHROPIC, MESSAGE), (OPENAI, COMPLETION)])
-async def test_cookies_are_the_users_own(provider: Any, params: Any, answer: Any) -> None:
+async def test_cookies_are_the_users_own(provider: Upstream, params: Any, answer: Any) -> None:
     """A cookie comes back from the user who got it, and from no other, on this route as well."""
     seen = provider(
         lambda request: httpx.Response(200, json=answer, headers={"set-cookie": "cf_clearance=x; path=/"})
     )
-    made = backend(params)
+    made = backend(provider, params)
     for user in ("ann", "ann", "bob"):
         await made.complete(call(user))
     assert [request.headers.get("cookie") for request in seen] == [None, "cf_clearance=x", None]
@@ -103,7 +106,7 @@ async def test_a_stream_that_breaks(
 ) -> None:
     """What came before is handed out, then the failure is raised, though LiteLLM wraps none of it."""
     streaming(monkeypatch, b'data: {"type": "message_start"}\n\n', last)
-    stream = await backend(ANTHROPIC).stream(call(stream=True))
+    stream = await backend(Upstream(), ANTHROPIC).stream(call(stream=True))
     events = aiter(stream)
     assert await anext(events) == {"type": "message_start"}
     with pytest.raises(ProxyError, match=message) as caught:

@@ -13,8 +13,9 @@ import pytest
 from proxies.backend import Call
 from proxies.config.models import ProxyConfig
 from proxies.errors import UNREADABLE, ProxyError
+from proxies.sessions import LiteLLMSessionManager
 from tests.proxies.front.fakes import KEY
-from tests.proxies.upstream import Play
+from tests.upstream import Upstream
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 pytest.importorskip("litellm")
@@ -54,17 +55,18 @@ SAID: dict[str, Any] = {
 }
 
 
-def backend() -> sdk.SdkBackend:
+def backend(provider: Upstream) -> sdk.SdkBackend:
     models = [{"model_name": "fast", "litellm_params": PARAMS}]
     return sdk.SdkBackend(
-        ProxyConfig.model_validate({"model_list": models, "general_settings": {"master_key": KEY}})
+        ProxyConfig.model_validate({"model_list": models, "general_settings": {"master_key": KEY}}),
+        provider.sessions(LiteLLMSessionManager),
     )
 
 
-async def test_embeddings(provider: Play) -> None:
+async def test_embeddings(provider: Upstream) -> None:
     """The call goes through the user's session as the client made it; the answer keeps base64."""
     seen = provider(httpx.Response(200, json=VECTORS, headers={"x-request-id": "r"}))
-    reply = await backend().complete(EMBEDDINGS)
+    reply = await backend(provider).complete(EMBEDDINGS)
     [request] = seen
     assert request.url == "http://openai.test/v1/embeddings"
     assert request.headers["traceparent"] == "t"
@@ -75,29 +77,29 @@ async def test_embeddings(provider: Play) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-async def test_embeddings_are_asked_for_once(provider: Play, status: int) -> None:
+async def test_embeddings_are_asked_for_once(provider: Upstream, status: int) -> None:
     """A failure isn't repeated behind our back, and keeps its sentence."""
     error = {"message": "Not now.", "type": "t", "param": None, "code": None}
     seen = provider(httpx.Response(status, json={"error": error}))
     with pytest.raises(ProxyError, match=r"^Not now\.$") as caught:
-        await backend().complete(EMBEDDINGS)
+        await backend(provider).complete(EMBEDDINGS)
     assert (caught.value.status, len(seen)) == (status, 1)
 
 
 @pytest.mark.parametrize("call", [EMBEDDINGS, RESPONSE], ids=["embeddings", "responses"])
 @pytest.mark.parametrize("text", ["<html>Hi</html>", "", '{"id": "re'])
-async def test_an_answer_that_cannot_be_read(provider: Play, call: Call, text: str) -> None:
+async def test_an_answer_that_cannot_be_read(provider: Upstream, call: Call, text: str) -> None:
     """A success that is no JSON of the route's is the provider's failure."""
     provider(httpx.Response(200, text=text, headers={"content-type": "text/html"}))
     with pytest.raises(ProxyError, match=UNREADABLE) as caught:
-        await backend().complete(call)
+        await backend(provider).complete(call)
     assert caught.value.status == 502
 
 
-async def test_a_response(provider: Play) -> None:
+async def test_a_response(provider: Upstream) -> None:
     """OpenAI is asked for a response, whose nulls stay; its id leads back to the provider's."""
     seen = provider(httpx.Response(200, json=SAID))
-    first = backend()
+    first = backend(provider)
     reply = await first.complete(RESPONSE)
     assert seen[0].url == "http://openai.test/v1/responses"
     assert seen[0].headers["traceparent"] == "t"
@@ -109,7 +111,7 @@ async def test_a_response(provider: Play) -> None:
     assert json.loads(seen[1].content)["previous_response_id"] == "resp_1"
 
 
-async def test_events(provider: Play) -> None:
+async def test_events(provider: Upstream) -> None:
     """Events come as they were named, also of a model that LiteLLM doesn't know, once we have started."""
     sent = [
         {"type": "response.created", "sequence_number": 0, "response": {**SAID, "status": "in_progress"}},
@@ -125,7 +127,7 @@ async def test_events(provider: Play) -> None:
     ]
     text = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in sent)
     provider(httpx.Response(200, text=text, headers={"content-type": "text/event-stream"}))
-    started = backend()
+    started = backend(provider)
     await started.start()
     stream = await started.stream(STREAM)
     events = [event async for event in stream]
@@ -135,7 +137,7 @@ async def test_events(provider: Play) -> None:
     assert events[1].items() >= sent[1].items()
 
 
-async def test_closing_half_way_closes_the_provider_call(provider: Play) -> None:
+async def test_closing_half_way_closes_the_provider_call(provider: Upstream) -> None:
     """A stream of events that is left has its provider's connection closed, though LiteLLM's can't be."""
     closed: list[bool] = []
 
@@ -150,7 +152,7 @@ async def test_closing_half_way_closes_the_provider_call(provider: Play) -> None
             closed.append(True)
 
     provider(httpx.Response(200, stream=Endless(), headers={"content-type": "text/event-stream"}))
-    started = backend()
+    started = backend(provider)
     await started.start()
     stream = await started.stream(STREAM)
     assert (await anext(aiter(stream)))["type"] == "response.created"

@@ -14,6 +14,7 @@ import pytest
 from proxies.dialects.kinds import KINDS
 from proxies.sdk.clients import THROUGH_HANDLER, THROUGH_OPENAI, client_for
 from proxies.sessions import LiteLLMSessionManager
+from tests.upstream import Upstream
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 litellm = pytest.importorskip("litellm")
@@ -51,20 +52,11 @@ CALLS: list[Any] = [
 
 
 @pytest.mark.parametrize(("route", "provider", "said"), CALLS)
-async def test_calls_go_through_the_users_session(
-    route: str, provider: str, said: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_calls_go_through_the_users_session(route: str, provider: str, said: dict[str, Any]) -> None:
     """LiteLLM really uses the client that it is given: the call arrives at the session's transport, once."""
-    seen: list[str] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        seen.append(request.url.host)
-        return httpx.Response(
-            400, json={"error": {"message": "no", "type": "t", "param": None, "code": None}}
-        )
-
-    monkeypatch.setattr(LiteLLMSessionManager, "_pool", lambda self, upstream: httpx.MockTransport(answer))
-    manager = LiteLLMSessionManager()
+    error = {"message": "no", "type": "t", "param": None, "code": None}
+    upstream = Upstream(httpx.Response(400, json={"error": error}))
+    manager = upstream.sessions(LiteLLMSessionManager)
     params: dict[str, Any] = {"model": f"{provider}/m", "api_base": BASE, "api_key": "k"}
     client = await client_for(manager, route, params, "ann")
     with pytest.raises(litellm.exceptions.BadRequestError):
@@ -75,7 +67,7 @@ async def test_calls_go_through_the_users_session(
             num_retries=0,
             max_retries=0,
         )
-    assert seen == ["provider.test"]
+    assert [request.url.host for request in upstream.requests] == ["provider.test"]
     assert manager.count()["open"] == 1
     await manager.aclose()
 
