@@ -60,6 +60,7 @@ LEAVES = {
     "proxies.support.litellm_environment",
     "proxies.support.redact",
     "proxies.support.terminal",
+    "proxies.support.yaml_nodes",
     "proxies.support.yamlfile",
 }
 """What the harness may use of the proxies' package anywhere: utilities that know nothing of a proxy."""

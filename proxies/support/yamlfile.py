@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
-from ruamel.yaml.scanner import Scanner, ScannerError
 
+from proxies.support import yaml_nodes
 from proxies.support.redact import MASK, redact_json, redact_text
+from proxies.support.yaml_nodes import MAX_DEPTH, TOO_DEEP, line_of_depth
 
 Loc = Sequence[str | int]
 
@@ -30,9 +29,6 @@ MAX_BYTES = 4 * 1024 * 1024
 """The largest file that is read; a catalogue's is a hundredth of it."""
 MAX_VALUES = 200_000
 """Of a document with each alias replaced by what it names: some hundred bytes of aliases can stand for gigabytes."""
-MAX_DEPTH = 100
-"""Lists and mappings in one another."""
-
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
 # Dates stay the text that was written: `anthropic-version: 2023-06-01` is a header, no date.
@@ -140,10 +136,9 @@ def _too_large(path: Path) -> YamlError:
 def loads(text: str, path: str | Path, *, yes_no: bool = False) -> YamlFile:
     """`load` for text already read; `path` only names it in messages."""
     path = Path(path)
-    yaml = _yaml()
-    reader = _Reader(path, yaml, yes_no)
+    reader = _Reader(path, yes_no)
     try:
-        root = yaml.compose(text)
+        root = yaml_nodes.compose(text)
         data, lines = reader.read(root) if root is not None else (None, _Lines(1))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -154,40 +149,9 @@ def loads(text: str, path: str | Path, *, yes_no: bool = False) -> YamlFile:
     except YAMLError as error:
         raise YamlError(redact_text(str(error)), path, 0) from None
     except RecursionError:
-        raise YamlError(_TOO_DEEP, path, _line_of_depth(text)) from None
+        raise YamlError(TOO_DEEP, path, line_of_depth(text)) from None
     lines.line = 1 if root is None else lines.line
     return YamlFile(path, data, lines)
-
-
-class _Scanner(Scanner):
-    """Refuses brackets that are nested too deeply where they stand; ruamel's takes quadratic time for them."""
-
-    def fetch_flow_collection_start(self, TokenClass: Any, to_push: str) -> None:
-        if len(self.flow_context) >= MAX_DEPTH:
-            raise ScannerError(None, None, _TOO_DEEP, self.reader.get_mark())
-        super().fetch_flow_collection_start(TokenClass, to_push)
-
-
-def _yaml() -> YAML:
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Scanner = _Scanner
-    return yaml
-
-
-_TOO_DEEP = f"is nested too deeply: {MAX_DEPTH} lists and mappings in one another at most"
-
-
-def _line_of_depth(text: str) -> int:
-    """Find the line in which a document is nested more than `MAX_DEPTH` deep, without nesting calls; 0 for none."""
-    depth = 0
-    for event in _yaml().parse(text):
-        if isinstance(event, CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                return int(event.start_mark.line) + 1
-        elif isinstance(event, CollectionEndEvent):
-            depth -= 1
-    return 0
 
 
 def explain(
@@ -226,9 +190,9 @@ def dotted_path(loc: Loc) -> str:
 class _Reader:
     """Turns composed nodes into plain data and lines, with merge keys, and without surprises."""
 
-    def __init__(self, path: Path, yaml: YAML, yes_no: bool) -> None:
+    def __init__(self, path: Path, yes_no: bool) -> None:
         self._path = path
-        self._yaml = yaml
+        self._constructor = yaml_nodes.reader().constructor
         self._yes_no = yes_no
         self._done: dict[int, tuple[Any, _Lines]] = {}
         self._sizes: dict[int, int] = {}
@@ -240,7 +204,7 @@ class _Reader:
         if key in self._open:
             raise self._error("an anchor can't hold an alias to itself", node)
         if len(self._open) >= MAX_DEPTH:
-            raise self._error(_TOO_DEEP, node)
+            raise self._error(TOO_DEEP, node)
         if key not in self._done:
             before = self._values
             self._count(1, node)
@@ -276,7 +240,7 @@ class _Reader:
                 return _YES_NO[str(node.value).lower()], lines
             return str(node.value), lines
         if isinstance(node, ScalarNode) and tag in _SCALARS:
-            return self._yaml.constructor.construct_object(node), lines
+            return self._constructor.construct_object(node), lines
         raise self._error(f"the tag {tag.replace(_TAG, '!!')} is not supported; write plain values", node)
 
     def _mapping(self, node: MappingNode, lines: _Lines) -> dict[Any, Any]:

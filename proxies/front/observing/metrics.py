@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from prometheus_client import (
     CollectorRegistry,
@@ -21,10 +20,6 @@ from prometheus_client import (
 from prometheus_client.registry import Collector
 
 from proxies.front.observing.record import RequestRecord
-
-if TYPE_CHECKING:
-    pass
-
 
 UNKNOWN_MODEL = "unknown"
 
