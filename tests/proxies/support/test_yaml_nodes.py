@@ -18,56 +18,10 @@ from tests.root import ROOT
 
 needs_c = pytest.mark.skipif(not yaml.__with_libyaml__, reason="PyYAML was built without its C parser")
 FILES = [*sorted(Path(BUILT_IN).rglob("*.yaml")), ROOT / "parity/divergences.yaml"]
-PIECES = [
-    "a",
-    "1",
-    "0o7",
-    "yes",
-    "é",
-    "…",
-    "x:y",
-    "1:2",
-    "~",
-    "<<: ",
-    "&x ",
-    "*x",
-    "!",
-    "!!str ",
-    "\\",
-    "\\/",
-    "b: ",
-    "- ",
-    "? ",
-    ":",
-    ": ",
-    "{",
-    "}",
-    "[",
-    "]",
-    ",",
-    " ",
-    "'",
-    '"',
-    "#",
-    " #",
-    "|\n",
-    "> \n",
-    ">+\n  ",
-    "\n",
-    "\n  ",
-    "\n    ",
-    "|-\n  ",
-    "-",
-    "@",
-    "`",
-    "%",
-    "\t",
-    "\r",
-    "\u2028",
-    "---",
-    "...",
-    "\x00",
-]
+WORDS = r"a 1 0o7 yes é … x:y 1:2 ~ ! : { } [ ] , ' # - @ ` % --- ... \ \/ *x".split()
+SPACED = [" ", " #", '"', "<<: ", "&x ", "!!str ", "b: ", "- ", "? ", ": ", "\t", "\r", "\u2028", "\x00"]
+LINES = ["\n", "\n  ", "\n    ", "|\n", "> \n", ">+\n  ", "|-\n  "]
+PIECES = [*WORDS, *SPACED, *LINES]
 
 
 def drawn(node: Node | None, seen: dict[int, int]) -> Any:
