@@ -18,7 +18,7 @@ from tests.root import ROOT
 
 needs_c = pytest.mark.skipif(not yaml.__with_libyaml__, reason="PyYAML was built without its C parser")
 FILES = [*sorted(Path(BUILT_IN).rglob("*.yaml")), ROOT / "parity/divergences.yaml"]
-WORDS = r"a 1 0o7 yes é … x:y 1:2 ~ ! : { } [ ] , ' # - @ ` % --- ... \ \/ *x".split()
+WORDS = [*"a1~é…!:{}[],'#-@`%\\", "0o7", "yes", "x:y", "1:2", "---", "...", "\\/", "*x"]
 SPACED = [" ", " #", '"', "<<: ", "&x ", "!!str ", "b: ", "- ", "? ", ": ", "\t", "\r", "\u2028", "\x00"]
 LINES = ["\n", "\n  ", "\n    ", "|\n", "> \n", ">+\n  ", "|-\n  "]
 PIECES = [*WORDS, *SPACED, *LINES]
