@@ -37,6 +37,7 @@ def build_app(config: ProxyConfig, backend: Backend, tracing: Tracing | None = N
         try:
             traces.start()
             default_user.warn_at_start()
+            await memory.warn_at_start()
             await backend.start()
             yield
         finally:
