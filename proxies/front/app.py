@@ -39,6 +39,7 @@ def build_app(
         try:
             traces.start()
             default_user.warn_at_start()
+            await memory.warn_at_start()
             await backend.start()
             yield
         finally:

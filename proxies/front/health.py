@@ -12,6 +12,7 @@ from proxies.front.auth import check_key
 from proxies.front.draining import draining_of, stopping
 from proxies.front.identity import identify
 from proxies.front.services import Services
+from proxies.support.redact import redact_text
 
 
 async def live(services: Services, request: Request) -> ASGIApp:
@@ -23,11 +24,17 @@ async def live(services: Services, request: Request) -> ASGIApp:
 
 
 async def ready(services: Services, request: Request) -> ASGIApp:
-    """200 when the backend can be used, else its 503 with the reason; 503 too while the server stops."""
+    """200 when the backend can be used, else its 503 with the reason; 503 too while the server stops.
+
+    A store of memories that can't be used is told beside: answers come without memories then, but they come.
+    """
     if draining_of(request.scope).begun:
         raise stopping()
     await services.backend.check_ready()
-    return JSONResponse({"status": "ready"})
+    failure = await services.memory.failure()
+    return JSONResponse(
+        {"status": "ready", **({"memory": f"off: {redact_text(failure)}"} if failure else {})}
+    )
 
 
 async def routing_info(services: Services, request: Request) -> ASGIApp:

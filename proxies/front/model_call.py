@@ -107,7 +107,7 @@ def _read(sent: bytes, config: ProxyConfig, kind: Kind, deployment: str | None) 
     check_steering(
         body,
         allowed_tools=config.litellm_tools,
-        file_search_is_native=has_own_file_search(config.group(body["model"])),
+        file_search_is_native=lambda: has_own_file_search(config.group(body["model"])),
     )
     return body
 

@@ -129,7 +129,7 @@ class _Check:
             body,
             own=self._family.own,
             allowed_tools=self._config.litellm_tools,
-            file_search_is_native=not by_model or has_own_file_search(deployments),
+            file_search_is_native=lambda: not by_model or has_own_file_search(deployments),
         )
         if by_model and not deployments:
             raise unknown_model(str(model))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def check_steering(
     *,
     own: Collection[str] = (),
     allowed_tools: Collection[str] = (),
-    file_search_is_native: bool = True,
+    file_search_is_native: Callable[[], bool] = lambda: True,
 ) -> None:
     """Return when nothing in `body` would steer LiteLLM; raises `ProxyError` 400 with `param`.
 

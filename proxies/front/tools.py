@@ -12,7 +12,7 @@ in `tools`, in the tools of a tool (a namespace), and in the items of `input` th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 _GATEWAY = re.compile(r"\s*(litellm_proxy|https?://.*/mcp/[^/]+/?\s*$)", re.IGNORECASE | re.DOTALL)
@@ -34,13 +34,18 @@ def tools_in(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
                 pending.append((f"{place}[{index}].tools", tool.get("tools")))
 
 
-def acting(body: Mapping[str, Any], *, file_search_is_native: bool) -> Iterator[tuple[str, str]]:
-    """Each place at which a request would make LiteLLM act, and the name of what it is."""
+def acting(
+    body: Mapping[str, Any], *, file_search_is_native: Callable[[], bool]
+) -> Iterator[tuple[str, str]]:
+    """Each place at which a request would make LiteLLM act, and the name of what it is.
+
+    `file_search_is_native` is asked only where there is such a tool: few requests have one.
+    """
     for place, tool in tools_in(body):
         kind = tool.get("type")
         if isinstance(kind, str) and kind.startswith("advisor_"):
             yield f"{place}.type", "advisor"
-        if kind == "file_search" and not file_search_is_native:
+        if kind == "file_search" and not file_search_is_native():
             yield f"{place}.type", "file_search"
         url = tool.get("server_url")
         if isinstance(url, str) and _GATEWAY.match(url):

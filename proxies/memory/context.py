@@ -37,6 +37,8 @@ HEADER = "x-memory"
 MAX_TURNS = 1024
 """Turns whose memories are held ready for the next request of a tool loop."""
 TURN_SECONDS = 900.0
+CHECK_SECONDS = 2.0
+"""How long a check of the stores may take."""
 CLOSE_SECONDS = 10.0
 """How long a shutdown waits for what is still being stored."""
 
@@ -46,6 +48,7 @@ _log = logging.getLogger("proxies.memory")
 @dataclass(frozen=True, slots=True)
 class _Found:
     injection: Injection
+    version: object = None
     failed: bool = False
 
 
@@ -58,9 +61,11 @@ class _Entry:
     made: float
     stale: bool = False
 
-    def serves(self, turn: Turn, now: float) -> bool:
+    def serves(self, turn: Turn, now: float, version: object) -> bool:
         if not self.lookup.done():
             return True
+        if not self.lookup.cancelled() and self.lookup.result().version != version:
+            return False
         if turn.continued:
             return now - self.used < TURN_SECONDS
         return not self.stale and now - self.made < TURN_SECONDS
@@ -172,6 +177,27 @@ class Memory:
         """Store a finished turn, in the background. The user's next turn is looked up anew."""
         self._background(self._remember(settings, user_id, said, answered))
 
+    async def failure(self) -> str:
+        """Why a store can't be used, as far as that is known without asking anybody else; empty where all can."""
+        for settings in dict.fromkeys(self._settings.values()):
+            if not settings.enabled:
+                continue
+            try:
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await self._store(settings).check()
+            except (StoreError, TimeoutError) as error:
+                return str(error) or f"no answer within {CHECK_SECONDS:g} s"
+        return ""
+
+    async def warn_at_start(self) -> None:
+        """Log that a store can't be used, so that nobody takes an answer without memories for one that needs none."""
+        if failure := await self.failure():
+            _log.warning(
+                "memory: the store can't be used (%s): requests go on without memories until its file, "
+                "`context_retrieval.path`, is mended or replaced; /health/readiness says so",
+                redact_text(failure),
+            )
+
     async def aclose(self) -> None:
         """Waits for what is being stored, then closes stores and sessions. Idempotent."""
         if self._tasks:
@@ -190,7 +216,7 @@ class Memory:
         key = (settings, user_id, turn.digest)
         now = time.monotonic()
         entry = self._turns.get(key)
-        if entry is None or not entry.serves(turn, now):
+        if entry is None or not entry.serves(turn, now, self._store(settings).version()):
             entry = _Entry(self._background(self._look_up(settings, user_id, turn.query)), now, now)
             self._turns[key] = entry
         entry.used = now
@@ -204,15 +230,16 @@ class Memory:
         return found
 
     async def _look_up(self, settings: ContextRetrieval, user_id: str, query: str) -> _Found:
+        store = self._store(settings)
         try:
             async with asyncio.timeout(settings.timeout):
-                memories = await self._store(settings).search(query, user_id, settings.max_results)
-            return _Found(render(memories, settings))
+                memories = await store.search(query, user_id, settings.max_results)
+            return _Found(render(memories, settings), store.version())
         except TimeoutError:
             _warn(StoreError(f"no answer within {settings.timeout:g} s"))
         except Exception as error:
             _warn(error, settings.api_key or "")
-        return _Found(Injection(), failed=True)
+        return _Found(Injection(), store.version(), failed=True)
 
     async def _remember(self, settings: ContextRetrieval, user_id: str, said: str, answered: str) -> None:
         try:

@@ -1,18 +1,24 @@
-"""Memories in a file of our own: SQLite with its full-text index FTS5, so that no account is needed.
+"""Memories in a file of our own, in SQLite, so that no account is needed.
 
-    turns        one row a finished turn: who, what was said, what was answered
-    turns_index  the words of both, kept in step by triggers
+    turns   one row a finished turn: who, what was said, what was answered
+    words   one row for each word of each turn, in the order of a look-up: user, word, turn
 
 A search gives the turns that share words with the question, best first, filled up with the latest ones: what
-was told just now is known even where the question uses other words.
+was told just now is known even where the question uses other words. It reads what its user told, and nothing else, so
+that it takes as long however much others told.
+
+A file that can't be used is tried again at each call, and one that was deleted or replaced is opened anew.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import sqlite3
 import time
+import unicodedata
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,9 +35,14 @@ MAX_TEXT = 8000
 MAX_WORDS = 64
 """Words of a question that are looked up: the last ones, since questions stand at the end."""
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")
 _BUSY_SECONDS = 5.0
-_SCHEMA = """
+_SHAPE = 2
+"""The number of the tables' form, as the file says it in `user_version`; the first had FTS5's index of all users."""
+_SCHEMA = f"""
+DROP TRIGGER IF EXISTS turn_added;
+DROP TRIGGER IF EXISTS turn_removed;
+DROP TABLE IF EXISTS turns_index;
 CREATE TABLE IF NOT EXISTS turns (
     id INTEGER PRIMARY KEY,
     user_id TEXT NOT NULL,
@@ -40,22 +51,22 @@ CREATE TABLE IF NOT EXISTS turns (
     answered TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS turns_by_user ON turns (user_id, id);
-CREATE VIRTUAL TABLE IF NOT EXISTS turns_index USING fts5(
-    said, answered, content='turns', content_rowid='id', tokenize='unicode61 remove_diacritics 2'
-);
-CREATE TRIGGER IF NOT EXISTS turn_added AFTER INSERT ON turns BEGIN
-    INSERT INTO turns_index (rowid, said, answered) VALUES (new.id, new.said, new.answered);
-END;
-CREATE TRIGGER IF NOT EXISTS turn_removed AFTER DELETE ON turns BEGIN
-    INSERT INTO turns_index (turns_index, rowid, said, answered)
-    VALUES ('delete', old.id, old.said, old.answered);
-END;
-"""
-_MATCHING = """
-SELECT turns.id, turns.said, turns.answered FROM turns_index JOIN turns ON turns.id = turns_index.rowid
-WHERE turns_index MATCH ? AND turns.user_id = ? ORDER BY bm25(turns_index), turns.id DESC LIMIT ?
+CREATE TABLE words (
+    user_id TEXT NOT NULL,
+    word TEXT NOT NULL,
+    turn INTEGER NOT NULL,
+    times INTEGER NOT NULL,
+    PRIMARY KEY (user_id, word, turn)
+) WITHOUT ROWID;
+PRAGMA user_version = {_SHAPE};
 """
 _LATEST = "SELECT id, said, answered FROM turns WHERE user_id = ? ORDER BY id DESC LIMIT ?"
+_OLDEST = "SELECT id, said, answered FROM turns WHERE user_id = ? ORDER BY id DESC LIMIT -1 OFFSET ?"
+_SAME = "SELECT id, said, answered FROM turns WHERE user_id = ? AND said = ?"
+_SATURATION = 1.2
+"""How soon a word that comes again and again in a turn counts no more, as in BM25."""
+
+FileId = tuple[int, int]
 
 
 class EmbeddedStore:
@@ -68,12 +79,30 @@ class EmbeddedStore:
         self._path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="memory")
         self._connection: sqlite3.Connection | None = None
+        self._files: dict[Path, FileId | None] = {}
+        """The files of the connection when it was opened."""
+        self._failed: Callable[[sqlite3.Connection], object] | None = None
+        """The latest search, when it failed."""
 
     async def search(self, query: str, user_id: str, limit: int) -> Memories:
-        return await self._run(lambda db: _search(db, query, user_id, limit))
+        def work(db: sqlite3.Connection) -> Memories:
+            return _search(db, query, user_id, limit)
+
+        self._failed, found = work, await self._run(work)
+        self._failed = None
+        return found
 
     async def remember(self, user_id: str, said: str, answered: str) -> None:
         await self._run(lambda db: _remember(db, user_id, said[:MAX_TEXT], answered[:MAX_TEXT]))
+
+    async def check(self) -> None:
+        """Return when the file can be used; the latest search is repeated for it, if that failed."""
+        await self._run(self._failed or (lambda db: _search(db, "", "", 1)))
+        self._failed = None
+
+    def version(self) -> FileId | None:
+        """Tell which file it is, so that what was found in another one, deleted since, is known to be out of date."""
+        return _file_id(self._path)
 
     async def aclose(self) -> None:
         """Waits for what is under way. Idempotent."""
@@ -81,19 +110,36 @@ class EmbeddedStore:
 
     def _close(self) -> None:
         self._thread.shutdown(wait=True)
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     async def _run(self, work: Callable[[sqlite3.Connection], Value]) -> Value:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._open()))
-        except (sqlite3.Error, OSError, UnicodeError) as error:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._done, work)
+        except OSError as error:  # its text would name the file
+            raise StoreError(f"{type(error).__name__}: {error.strerror}") from None
+        except (sqlite3.Error, UnicodeError) as error:
             raise StoreError(f"{type(error).__name__}: {error}") from None
         except RuntimeError:
             raise StoreError("the embedded store is closed") from None
 
+    def _done(self, work: Callable[[sqlite3.Connection], Value]) -> Value:
+        try:
+            return work(self._open())
+        except sqlite3.DatabaseError as error:
+            # SQLite's mere mishaps, such as a file that is locked, have classes of their own.
+            if type(error) is sqlite3.DatabaseError:
+                self._disconnect()  # so that a file that was mended is read anew
+            raise
+
     def _open(self) -> sqlite3.Connection:
+        if self._connection is not None and self._files[self._path] != _file_id(self._path):
+            self._disconnect()
+            self._leave_no_journal()
         if self._connection is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.touch(mode=0o600)  # its journals get the same rights
@@ -102,12 +148,30 @@ class EmbeddedStore:
             try:
                 _in_wal_mode(db)
                 db.execute("PRAGMA synchronous = NORMAL")
-                db.executescript(_SCHEMA)
+                _in_shape(db)
+                self._files = {path: _file_id(path) for path in (self._path, *self._journals())}
             except BaseException:
                 db.close()
                 raise
             self._connection = db
         return self._connection
+
+    def _journals(self) -> tuple[Path, ...]:
+        return tuple(self._path.with_name(f"{self._path.name}-{kind}") for kind in ("wal", "shm"))
+
+    def _leave_no_journal(self) -> None:
+        """Delete the journals of the file that is gone, which SQLite would take for those of the one in its place."""
+        for path in self._journals():
+            if self._files[path] is not None and self._files[path] == _file_id(path):
+                path.unlink(missing_ok=True)
+
+
+def _file_id(path: Path) -> FileId | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _in_wal_mode(db: sqlite3.Connection) -> None:
@@ -124,32 +188,75 @@ def _in_wal_mode(db: sqlite3.Connection) -> None:
             return
 
 
+def _in_shape(db: sqlite3.Connection) -> None:
+    """Make the tables, or bring those of an older version into today's form, in one step for all processes."""
+    if db.execute("PRAGMA user_version").fetchone()[0] == _SHAPE:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    with db:
+        if db.execute("PRAGMA user_version").fetchone()[0] == _SHAPE:  # another one was first
+            return
+        for statement in filter(str.strip, _SCHEMA.split(";")):
+            db.execute(statement)
+        for turn, user_id, said, answered in db.execute("SELECT id, user_id, said, answered FROM turns"):
+            _index(db, user_id, turn, said, answered)
+
+
 def _search(db: sqlite3.Connection, query: str, user_id: str, limit: int) -> Memories:
-    words = list(dict.fromkeys(_words(query)))[-MAX_WORDS:]
+    asked = list(dict.fromkeys(_words(query)))[-MAX_WORDS:]
+    turns = _matching(db, asked, user_id)[:limit]
     rows: dict[int, tuple[str, str]] = {}
-    if words:
-        # Each word quoted, so that nothing a user writes is syntax.
-        match = " OR ".join(f'"{word}"' for word in words)
-        for row, said, answered in db.execute(_MATCHING, (match, user_id, limit)):
-            rows[row] = (said, answered)
-    for row, said, answered in db.execute(_LATEST, (user_id, limit)):
+    for turn in turns:
+        for said, answered in db.execute("SELECT said, answered FROM turns WHERE id = ?", (turn,)):
+            rows[turn] = (said, answered)
+    for turn, said, answered in db.execute(_LATEST, (user_id, limit)):
         if len(rows) < limit:
-            rows.setdefault(row, (said, answered))
-    return Memories(results=tuple(_result(said, answered, words) for said, answered in rows.values()))
+            rows.setdefault(turn, (said, answered))
+    return Memories(results=tuple(_result(said, answered, asked) for said, answered in rows.values()))
+
+
+def _matching(db: sqlite3.Connection, asked: list[str], user_id: str) -> list[int]:
+    """The user's turns with any of the words, best first: rare words count more than what stands in every turn."""
+    total = db.execute("SELECT COUNT(*) FROM turns WHERE user_id = ?", (user_id,)).fetchone()[0]
+    scores: dict[int, float] = {}
+    for word in asked:
+        found = db.execute(
+            "SELECT turn, times FROM words WHERE user_id = ? AND word = ?", (user_id, word)
+        ).fetchall()
+        rarity = math.log(1 + total / (len(found) + 0.5))
+        for turn, times in found:
+            scores[turn] = scores.get(turn, 0.0) + rarity * times / (times + _SATURATION)
+    return sorted(scores, key=lambda turn: (scores[turn], turn), reverse=True)
 
 
 def _remember(db: sqlite3.Connection, user_id: str, said: str, answered: str) -> None:
     with db:
-        db.execute("DELETE FROM turns WHERE user_id = ? AND said = ?", (user_id, said))
-        db.execute(
+        _forget(db, user_id, db.execute(_SAME, (user_id, said)).fetchall())
+        added = db.execute(
             "INSERT INTO turns (user_id, told, said, answered) VALUES (?, ?, ?, ?)",
             (user_id, time.time(), said, answered),
         )
-        db.execute(
-            "DELETE FROM turns WHERE user_id = ? AND id <= "
-            "(SELECT id FROM turns WHERE user_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
-            (user_id, user_id, MAX_TURNS),
+        assert added.lastrowid is not None
+        _index(db, user_id, added.lastrowid, said, answered)
+        _forget(db, user_id, db.execute(_OLDEST, (user_id, MAX_TURNS)).fetchall())
+
+
+def _index(db: sqlite3.Connection, user_id: str, turn: int, said: str, answered: str) -> None:
+    times = Counter(_words(f"{said} {answered}"))
+    db.executemany(
+        "INSERT INTO words (user_id, word, turn, times) VALUES (?, ?, ?, ?)",
+        sorted((user_id, word, turn, count) for word, count in times.items()),
+    )
+
+
+def _forget(db: sqlite3.Connection, user_id: str, turns: list[tuple[int, str, str]]) -> None:
+    """Delete turns of a user with their words."""
+    for turn, said, answered in turns:
+        db.executemany(
+            "DELETE FROM words WHERE user_id = ? AND word = ? AND turn = ?",
+            [(user_id, word, turn) for word in sorted(set(_words(f"{said} {answered}")))],
         )
+        db.execute("DELETE FROM turns WHERE id = ?", (turn,))
 
 
 def _result(said: str, answered: str, words: list[str]) -> Result:
@@ -160,4 +267,8 @@ def _result(said: str, answered: str, words: list[str]) -> Result:
 
 
 def _words(text: str) -> list[str]:
-    return [word.casefold() for word in _WORD.findall(text)]
+    """The words of a text, without case and accents."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    if not plain.isascii():
+        plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
+    return _WORD.findall(plain)

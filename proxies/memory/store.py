@@ -34,4 +34,10 @@ class Store(Protocol):
     async def remember(self, user_id: str, said: str, answered: str) -> None:
         """Keep a finished turn; a store that learns in other ways does nothing."""
 
+    async def check(self) -> None:
+        """Return when it can be used, as far as that is known without asking anybody else."""
+
+    def version(self) -> object:
+        """Something that changes when what was found before counts no more."""
+
     async def aclose(self) -> None: ...

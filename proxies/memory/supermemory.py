@@ -56,6 +56,12 @@ class Supermemory:
     async def remember(self, user_id: str, said: str, answered: str) -> None:
         """Supermemory is fed by what calls it, not from here."""
 
+    async def check(self) -> None:
+        """Return at once: the store is asked for memories alone."""
+
+    def version(self) -> None:
+        """Tell nothing: what the store forgets is not known here."""
+
     async def aclose(self) -> None:
         """The sessions are shared."""
 

@@ -33,7 +33,13 @@ class Flood:
 
     began: float
     sent: int = 0
+    progressed: float = 0.0
+    """When something was last sent."""
     ended: float | None = None
+
+    def waits_for(self, seconds: float) -> bool:
+        """Whether what was sent last has been waiting so long to be taken."""
+        return self.ended is None and self.sent > 0 and time.monotonic() - self.progressed > seconds
 
 
 class Provider:
@@ -93,6 +99,7 @@ class Provider:
             while True:
                 writer.write(event * 200)
                 flood.sent += 200
+                flood.progressed = time.monotonic()
                 await writer.drain()
                 await asyncio.sleep(0)
         finally:

@@ -34,6 +34,8 @@ WITHIN = 1.0
 BUSY = 3
 """How much slower a machine may be on which other tests run."""
 CONNECTIONS = 100
+FLOODED = 1024 * 1024
+"""Bytes of a stream after which it is in full flow."""
 AUTH = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
 HELLO = {"model": "openai", "messages": [{"role": "user", "content": "Hi"}]}
 
@@ -133,8 +135,11 @@ def test_a_stream_does_not_outlive_its_client(proxy: Attacked) -> None:
     """The provider sends as fast as it can; when the client has left it is closed, and the next user is served."""
     with Watch(proxy.url).running() as watch, proxy.connect() as client:
         client.sendall(streamed())
-        assert client.recv(65536)
-        time.sleep(0.5)
+        received = 0
+        deadline = time.monotonic() + 60
+        while received < FLOODED:
+            assert time.monotonic() < deadline, "the stream never got going"
+            received += len(client.recv(65536))
         client.close()
         left = time.monotonic()
         assert proxy.ask("/v1/chat/completions", HELLO).status_code == 200
@@ -149,14 +154,7 @@ def test_who_reads_nothing_is_sent_no_more(proxy: Attacked) -> None:
     """The provider has to wait, the next user is served, and the call is closed when the client leaves."""
     with Watch(proxy.url).running() as watch, proxy.connect() as client:
         client.sendall(streamed())
-        flood = None
-        deadline = time.monotonic() + 60
-        before = -1
-        while flood is None or flood.sent != before:
-            assert time.monotonic() < deadline, "the provider never had to wait"
-            before = flood.sent if flood else -1
-            time.sleep(1)
-            flood = proxy.provider.floods[-1] if proxy.provider.floods else None
+        wait_until_blocked(proxy.provider)
         began = time.monotonic()
         assert proxy.ask("/v1/chat/completions", HELLO).status_code == 200
         served = time.monotonic() - began
@@ -177,6 +175,14 @@ def test_idle_connections_lock_nobody_out(proxy: Attacked) -> None:
         began = time.monotonic()
         assert proxy.ask("/v1/chat/completions", HELLO).status_code == 200
         assert time.monotonic() - began < WITHIN * BUSY
+
+
+def wait_until_blocked(provider: Provider) -> None:
+    """Return when the last flood has been waiting for its reader for a second; fails after a minute."""
+    deadline = time.monotonic() + 60
+    while not (provider.floods and provider.floods[-1].waits_for(1.0)):
+        assert time.monotonic() < deadline, "the provider never had to wait"
+        time.sleep(0.02)
 
 
 def streamed() -> bytes:

@@ -168,10 +168,10 @@ def test_what_only_looks_like_it_passes(body: dict[str, Any]) -> None:
 def test_the_configuration_can_allow_it(what: str, body: dict[str, Any]) -> None:
     """Each kind by its name, and no other by it; the sentence says what to write."""
     others = set(LITELLM_TOOLS) - {what}
-    assert refused(body, allowed_tools={what}, file_search_is_native=False) is None
-    assert refused(body, allowed_tools=others, file_search_is_native=False) is not None
+    assert refused(body, allowed_tools={what}, file_search_is_native=lambda: False) is None
+    assert refused(body, allowed_tools=others, file_search_is_native=lambda: False) is not None
     with pytest.raises(ProxyError, match=rf"litellm_tools: \[{what}\]"):
-        check_steering(body, file_search_is_native=False)
+        check_steering(body, file_search_is_native=lambda: False)
 
 
 def test_an_allowed_advisor_still_brings_no_key() -> None:
@@ -186,7 +186,7 @@ def test_every_kind_can_be_allowed() -> None:
         "tools": [{"type": "advisor_x"}, {"type": "file_search"}, {"server_url": GATEWAY}],
         "container": {"skills": [{"skill_id": "litellm_skill_1"}]},
     }
-    assert {what for _, what in tools.acting(body, file_search_is_native=False)} == set(LITELLM_TOOLS)
+    assert {what for _, what in tools.acting(body, file_search_is_native=lambda: False)} == set(LITELLM_TOOLS)
 
 
 @pytest.mark.parametrize(
@@ -205,6 +205,20 @@ def test_who_has_a_file_search(params: dict[str, Any], native: bool) -> None:
     right = {"model_name": "a", "litellm_params": {"model": "openai/x"}}
     config = make_config(model_list=[right, {"model_name": "a", "litellm_params": params}])
     assert has_own_file_search(config.group("a")) is native
+
+
+def test_who_has_a_file_search_is_asked_for_that_tool_alone() -> None:
+    """Every other request goes without the question."""
+    asked: list[None] = []
+
+    def native() -> bool:
+        asked.append(None)
+        return True
+
+    check_steering({"tools": [{"type": "web_search"}], "model": "a"}, file_search_is_native=native)
+    assert not asked
+    check_steering({"tools": [{"type": "file_search"}]}, file_search_is_native=native)
+    assert asked
 
 
 def test_safe_names_pass() -> None:

@@ -376,3 +376,48 @@ async def test_a_store_that_can_not_be_written(tmp_path: Path, caplog: pytest.Lo
         answer = await chat(client)
     assert (answer.status_code, answer.headers["x-memory"]) == (200, "error")
     assert "memory: the request goes on without" in caplog.text
+
+
+async def test_what_was_deleted_is_no_hit(tmp_path: Path) -> None:
+    """When the file goes, the same question, its tool loop too, finds nothing any more."""
+    backend = FakeBackend(reply=SAID)
+    async with client_of(backend, embedded(tmp_path)) as client:
+        await chat(client, json=ask("My dog is called Rex."))
+    async with client_of(backend, embedded(tmp_path, write_back=False)) as client:
+        asked = ask("My dog?")
+        assert (await chat(client, json=asked)).headers["x-memory"] == "hit"
+        (tmp_path / "memory.db").unlink()
+        loop = {
+            **asked,
+            "messages": [*asked["messages"], {"role": "tool", "tool_call_id": "1", "content": "7"}],
+        }
+        assert (await chat(client, json=loop)).headers["x-memory"] == "miss"
+        assert "Rex" not in json.dumps(backend.calls[-1].params)
+
+
+async def test_a_damaged_store_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says so at the start and readiness meanwhile, which stays 200; when it is mended, both is over."""
+    path = tmp_path / "memory.db"
+    path.write_text("no database, " * 1000)
+    backend = FakeBackend(reply=SAID)
+    async with client_of(backend, embedded(tmp_path)) as client:
+        assert "can't be used (DatabaseError: file is not a database)" in caplog.text
+        ready = await client.get("/health/readiness")
+        assert (ready.status_code, ready.json()["memory"]) == (
+            200,
+            "off: DatabaseError: file is not a database",
+        )
+        assert (await chat(client, json=ask("My dog is called Rex."))).headers["x-memory"] == "error"
+        path.unlink()
+        assert (await client.get("/health/readiness")).json() == {"status": "ready"}
+        await chat(client, json=ask("My dog is called Rex."))
+        assert (await chat(client, json=ask("My dog?"))).headers["x-memory"] == "hit"
+
+
+async def test_a_store_that_never_answers_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readiness waits no longer than its limit for a store."""
+    monkeypatch.setattr("proxies.memory.context.CHECK_SECONDS", 0.01)
+    monkeypatch.setattr("proxies.memory.embedded.EmbeddedStore.check", lambda _: asyncio.Event().wait())
+    memory = context.Memory(make_config(context_retrieval=embedded(tmp_path)))
+    assert await memory.failure() == "no answer within 0.01 s"
+    await memory.aclose()

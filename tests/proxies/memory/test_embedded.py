@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import shutil
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -161,3 +164,145 @@ async def test_a_clock_that_is_set_changes_no_order(
         monkeypatch.setattr(embedded.time, "time", lambda now=now: now)
         await store.remember("ann", fact, "ok")
     assert [text.split()[3] for text in await told(store, "?!")] == ["three", "two", "one"]
+
+
+async def test_others_make_no_search_longer(store: EmbeddedStore) -> None:
+    """What others told, in the same words, adds next to nothing to what SQLite does for a user's question."""
+
+    async def steps() -> int:
+        db, count = store._connection, 0
+        assert db is not None
+
+        def step() -> int:
+            nonlocal count
+            count += 1
+            return 0
+
+        db.set_progress_handler(step, 1)
+        await store.search("Where is my green tea?", "ann", 5)
+        db.set_progress_handler(None, 1)
+        return count
+
+    for number in range(10):
+        await store.remember("ann", f"I like green tea {number}.", "ok")
+    before = await steps()
+    for number in range(200):
+        await store.remember(f"user-{number % 20}", f"I like green tea {number}.", "ok")
+    assert await steps() < 1.1 * before
+
+
+async def test_rare_words_count_more(store: EmbeddedStore) -> None:
+    """A turn with the one telling word is before many with the words that are in every turn, whatever others told."""
+    await store.remember("ann", "My dog is called Rex.", "ok")
+    for number in range(8):
+        await store.remember("ann", f"My is is called {number}.", "ok")
+        await store.remember("bob", f"Dog dog dog {number}.", "ok")
+    assert "Rex" in (await told(store, "What is my dog called?"))[0]
+
+
+async def test_a_file_of_the_first_version(tmp_path: Path) -> None:
+    """What an older version stored, with an index of all users, is found, and leaves no word behind when it goes."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "memory.db")) as db, db:
+        db.executescript(FIRST_VERSION)
+        db.execute("INSERT INTO turns VALUES (1, 'ann', 0, 'I live in Tromsø.', 'ok')")
+    store = EmbeddedStore(tmp_path / "memory.db")
+    assert await told(store, "tromsø") == ["The user said: I live in Tromsø. The answer was: ok"]
+    await store.remember("ann", "I live in Tromsø.", "Still?")
+    assert len(await told(store, "live")) == 1
+    await store.aclose()
+    with contextlib.closing(sqlite3.connect(tmp_path / "memory.db")) as db:
+        assert db.execute("SELECT COUNT(*) FROM words WHERE word = 'ok'").fetchone() == (0,)
+        assert db.execute("SELECT COUNT(*) FROM sqlite_master WHERE name LIKE 'turn%index'").fetchone() == (
+            0,
+        )
+
+
+FIRST_VERSION = """
+CREATE TABLE turns (
+    id INTEGER PRIMARY KEY, user_id TEXT NOT NULL, told REAL NOT NULL, said TEXT NOT NULL, answered TEXT NOT NULL
+);
+CREATE INDEX turns_by_user ON turns (user_id, id);
+CREATE VIRTUAL TABLE turns_index USING fts5(said, answered, content='turns', content_rowid='id');
+CREATE TRIGGER turn_added AFTER INSERT ON turns BEGIN
+    INSERT INTO turns_index (rowid, said, answered) VALUES (new.id, new.said, new.answered);
+END;
+CREATE TRIGGER turn_removed AFTER DELETE ON turns BEGIN
+    INSERT INTO turns_index (turns_index, rowid, said, answered) VALUES ('delete', old.id, old.said, old.answered);
+END;
+"""
+
+
+async def test_a_file_that_is_mended(tmp_path: Path) -> None:
+    """What was damaged at the start is used again once it is mended, in place or by another file, or deleted."""
+    path = tmp_path / "memory.db"
+    good = EmbeddedStore(tmp_path / "good.db")
+    await good.remember("ann", "I live in Oslo.", "ok")
+    await good.aclose()
+    for mend in (
+        lambda: path.write_bytes((tmp_path / "good.db").read_bytes()),
+        lambda: shutil.copy(tmp_path / "good.db", tmp_path / "copy.db").replace(path),
+    ):
+        path.write_text("no database, " * 1000)
+        store = EmbeddedStore(path)
+        with pytest.raises(StoreError, match="not a database"):
+            await store.check()
+        with pytest.raises(StoreError, match="not a database"):
+            await told(store, "Oslo")
+        mend()
+        await store.check()
+        assert len(await told(store, "Oslo")) == 1
+        path.unlink()
+        assert await told(store, "Oslo") == []
+        await store.aclose()
+
+
+async def test_a_damage_that_shows_later(tmp_path: Path) -> None:
+    """A check repeats the search that failed, and is good again when the file is."""
+    path = tmp_path / "memory.db"
+    store = EmbeddedStore(path)
+    for number in range(300):
+        await store.remember("ann", f"I live in Oslo {number}. {'word ' * 50}", "ok")
+    await store.aclose()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    store = EmbeddedStore(path)
+    with pytest.raises(StoreError, match="malformed"):
+        await told(store, "Oslo")
+    with pytest.raises(StoreError, match="malformed"):
+        await store.check()
+    path.write_bytes(whole)
+    await store.check()
+    assert len(await told(store, "Oslo")) == 5
+    await store.aclose()
+
+
+async def test_a_file_that_is_deleted_while_it_is_used(tmp_path: Path) -> None:
+    """What was in it is forgotten, and what is told later is kept in a whole new file, whose rights are the owner's."""
+    path = tmp_path / "memory.db"
+    stores = [EmbeddedStore(path), EmbeddedStore(path)]
+    for store in stores:
+        await store.remember("ann", "I live in Oslo.", "ok")
+    before = stores[0].version()
+    path.unlink()
+    assert stores[0].version() != before
+    for number, store in enumerate(stores):
+        assert len(await told(store, "Oslo")) == number
+        await store.remember("ann", f"I live in Rome {number}.", "ok")
+    for store in stores:
+        assert len(await told(store, "Rome")) == 2
+        await store.aclose()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert db.execute("SELECT COUNT(*) FROM turns").fetchone() == (2,)
+    assert path.stat().st_mode & 0o077 == 0
+
+
+async def test_a_place_where_no_file_can_be(tmp_path: Path) -> None:
+    """A failure says why, without the place."""
+    (tmp_path / "folder").write_text("a file")
+    store = EmbeddedStore(tmp_path / "folder" / "memory.db")
+    with pytest.raises(
+        StoreError, match=r"FileExistsError: File exists$|NotADirectoryError: Not a directory$"
+    ):
+        await store.check()
+    await store.aclose()
