@@ -11,6 +11,7 @@ import click
 from parity.commands.diff import diff
 from parity.commands.observe import observe
 from parity.commands.options import Group
+from parity.commands.provider import provider
 from parity.commands.record import check_mocks, probe, record
 from parity.commands.run import run
 from parity.commands.show import list_, schema, show
@@ -27,12 +28,13 @@ def main() -> None:
     parity show chat.plain          one scenario: both sides and what differs
     parity observe --target URL --model NAME --out a.jsonl
     parity diff a.jsonl b.jsonl     what changed between two endpoints or versions
+    parity provider --port 8090     the scenarios' provider alone, for other people's tests
 
     Exit codes: 0 no unexplained difference, 1 differences, 2 usage or set-up error.
     """
 
 
-for command in (run, diff, list_, show, schema, observe, record, check_mocks, probe):
+for command in (run, diff, list_, show, schema, observe, provider, record, check_mocks, probe):
     main.add_command(command)
 
 
