@@ -111,6 +111,10 @@ class ProviderControl:
     async def forget(self, target: str, scenario: str) -> None:
         await self._ask("DELETE", target, scenario)
 
+    async def forget_all(self) -> None:
+        response = await self._client.delete(f"{self.url.rstrip('/')}/{CONTROL}")
+        response.raise_for_status()
+
     async def lockstep(self, target: str, scenario: str) -> None:
         await self._ask("POST", target, scenario, "/lockstep")
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from parity.judging.noise import place as place_of
 from parity.judging.verdict import Entry
 from parity.report.places import Place
-
-_INDEX = re.compile(r"\[[0-9]+\]")
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def unknown(places: Iterable[Place]) -> list[Open]:
     groups: dict[tuple[str, str, str, tuple[str, ...]], list[Place]] = {}
     for place in places:
         if place.unlisted:
-            key = (place.state, place.kind, _INDEX.sub("[*]", place.path), place.wrong)
+            key = (place.state, place.kind, place_of(place.path), place.wrong)
             groups.setdefault(key, []).append(place)
     found = []
     for (state, kind, anywhere, wrong), group in groups.items():

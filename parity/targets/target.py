@@ -187,7 +187,7 @@ class LiveTarget:
 @dataclass(frozen=True)
 class UrlTarget:
     """Plays scenarios on any OpenAI-compatible endpoint. `model` is asked for instead of the scenario's
-    alias.
+    alias, unless it is empty.
 
     `url` is with or without the `/v1` that clients' base URLs end in. An empty key is not sent.
     """
@@ -230,7 +230,7 @@ def _leaks(exchanges: Iterable[Exchange]) -> Iterator[str]:
 
 def _renamed(value: Any, alias: str, model: str) -> Any:
     if isinstance(value, dict):
-        return {k: model if k == "model" and v == alias else v for k, v in value.items()}
+        return {k: model if model and k == "model" and v == alias else v for k, v in value.items()}
     return value
 
 
