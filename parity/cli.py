@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import click
 
+from parity.commands.compare import compare
 from parity.commands.diff import diff
 from parity.commands.observe import observe
 from parity.commands.options import Group
+from parity.commands.provider import provider
 from parity.commands.record import check_mocks, probe, record
 from parity.commands.run import run
 from parity.commands.show import list_, schema, show
@@ -25,14 +27,16 @@ def main() -> None:
     parity run                      both proxies on recordings: no network, no keys
     parity run --tier live -n auto  against a real LiteLLM, provider on loopback
     parity show chat.plain          one scenario: both sides and what differs
+    parity compare URL1 URL2 --model NAME   two endpoints: what differs, by cause
     parity observe --target URL --model NAME --out a.jsonl
     parity diff a.jsonl b.jsonl     what changed between two endpoints or versions
+    parity provider --port 8090     the scenarios' provider alone, for other people's tests
 
     Exit codes: 0 no unexplained difference, 1 differences, 2 usage or set-up error.
     """
 
 
-for command in (run, diff, list_, show, schema, observe, record, check_mocks, probe):
+for command in (run, compare, diff, list_, show, schema, observe, provider, record, check_mocks, probe):
     main.add_command(command)
 
 

@@ -13,6 +13,7 @@ from parity.commands.options import (
     load,
     scenarios_option,
 )
+from parity.judging.evidence import too_little
 from parity.judging.ledger import Ledger
 from parity.judging.verdict import Cell, judge
 from parity.observation.file import ObservationFile
@@ -55,7 +56,8 @@ def diff(
     """Compare two observation files, and judge both by the contract.
 
     Endpoints that were observed by their URL are compared only: what a scenario expects holds where its own
-    provider is behind the target.
+    provider is behind the target. Where most of a side failed, the comparison is INCOMPLETE: two endpoints that
+    refuse everything alike are not equal.
 
     \b
     parity diff binary.jsonl sdk.jsonl
@@ -88,6 +90,14 @@ def diff(
         for s in sorted({o.scenario for o in observations})
         for h in (one, other)
     ]
+    outside = {h.target for h in (one, other) if shapes or h.endpoint}
+    by_id = {s.id: s for s in loaded}
+    problems = [
+        little
+        for side in sides
+        if side.header.target in outside
+        and (little := too_little(side.header.target, side.observations, by_id))
+    ]
     if shapes:
         observations = [shape(o) for o in observations]
     verdict = judge(
@@ -97,7 +107,8 @@ def diff(
         Ledger.load(ledger),
         one.tier,
         (one.target, other.target),
-        outside={h.target for h in (one, other) if shapes or h.endpoint},
+        problems=problems,
+        outside=outside,
         shapes_only=shapes,
     )
     finish(verdict, one.catalogue, {h.target: h.versions for h in (one, other)}, folder)

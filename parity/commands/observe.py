@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
 import click
-import httpx
 from click.core import ParameterSource
 
 from parity import matrix
@@ -18,18 +17,22 @@ from parity.catalogue.selection import Selection
 from parity.commands.options import (
     Unusable,
     expression_option,
+    header_option,
+    key_from,
     ledger_option,
     load,
     scenarios_option,
     tier_option,
     workers_option,
 )
+from parity.judging.evidence import too_little
 from parity.observation.file import ObservationFile, versions
 from parity.observation.model import Header, Observation
+from parity.observation.outcome import tally
 from parity.support.progress import progress
 from parity.targets.arms import Arm
+from parity.targets.endpoint import Words, ask_first
 from parity.targets.target import UrlTarget, host_of
-from proxies.support.redact import redact_text
 from proxies.support.terminal import say
 
 
@@ -50,6 +53,7 @@ from proxies.support.terminal import say
     show_default=True,
     help="With a URL: the environment variable that holds its API key.",
 )
+@header_option("--header", "headers", text="With a URL: a header of every request (repeatable).")
 @tier_option
 @scenarios_option
 @expression_option
@@ -63,6 +67,7 @@ def observe(
     model: str | None,
     name: str | None,
     api_key_env: str,
+    headers: dict[str, str],
     tier: Tier,
     paths: tuple[Path, ...],
     expression: str,
@@ -72,7 +77,8 @@ def observe(
     """Play the scenarios on one target and write down what was seen.
 
     The file can be compared with another one, made elsewhere or with other versions: see `parity diff`.
-    A URL is any OpenAI-compatible endpoint; only what its client sees is observed.
+    A URL is any OpenAI-compatible endpoint; only what its client sees is observed. It is asked for its models and
+    for one answer first: what refuses these is not observed. The last line counts what came.
 
     \b
     parity observe --target sdk --out sdk.jsonl
@@ -84,11 +90,13 @@ def observe(
         _refuse(context, ("tier", "workers", "ledger"), "without effect on a URL")
         if not model:
             raise click.UsageError("a URL needs --model: the name to ask for")
-        url = UrlTarget(name or host_of(target_name), target_name, os.environ.get(api_key_env, ""), model)
-        observations: Sequence[Observation] = _ask(url, Selection(expression).of(loaded.for_tier("live")))
+        key = key_from(api_key_env)
+        url = UrlTarget(name or host_of(target_name), target_name, key, model, headers)
+        chosen = Selection(expression).of(loaded.for_tier("live"))
+        observations: Sequence[Observation] = _ask(url, chosen, Words(key_variable=api_key_env))
         head = Header(target=url.name, tier="live", catalogue="", endpoint=True, versions=versions())
     elif target_name in get_args(Arm):
-        _refuse(context, ("model", "api_key_env"), "only for a URL")
+        _refuse(context, ("model", "api_key_env", "headers"), "only for a URL")
         arm: Arm = target_name  # type: ignore[assignment]
         plan = matrix.Plan(tier, (arm,), paths, expression, workers, ledger)
         done, made_with = matrix.play(loaded, plan)
@@ -102,7 +110,15 @@ def observe(
         raise click.UsageError(f"--target is binary, sdk or a URL, not {target_name!r}")
     planned = loaded.select(o.scenario for o in observations)
     ObservationFile(head.model_copy(update={"catalogue": planned.hash}), tuple(observations)).write(out)
-    say(f"{len(observations)} observations of {head.target} in {out}")
+    say(f"wrote {out}: observations of {head.target}")
+    little = None
+    if head.endpoint:
+        little = too_little(head.target, observations, {scenario.id: scenario for scenario in planned})
+    if little:
+        say(little, err=True)
+    say(tally(observations))
+    if little:
+        sys.exit(2)
 
 
 def _refuse(context: click.Context, names: Sequence[str], why: str) -> None:
@@ -113,13 +129,8 @@ def _refuse(context: click.Context, names: Sequence[str], why: str) -> None:
             raise click.UsageError(f"{parameter.opts[-1]} is {why}")
 
 
-def _ask(url: UrlTarget, chosen: Sequence[Scenario]) -> list[Observation]:
-    """Observe an endpoint; raises `Unusable` when it can't be reached."""
-    try:
-        httpx.get(url.base, trust_env=False, timeout=10)
-    except (httpx.TransportError, httpx.InvalidURL) as error:
-        why = redact_text(str(error) or type(error).__name__)
-        raise Unusable(f"{host_of(url.url)} can't be reached: {why}") from None
+def playable_on_urls(chosen: Sequence[Scenario]) -> list[Scenario]:
+    """Return the scenarios that a URL can be asked, and say which can't be. Raises `Unusable` for none."""
     # A hang-up before the answer has to know when the provider has the call, which a URL doesn't tell.
     playable = [s for s in chosen if all(request.hang_up_after != 0 for request in s.client)]
     for scenario in chosen:
@@ -129,13 +140,31 @@ def _ask(url: UrlTarget, chosen: Sequence[Scenario]) -> list[Observation]:
         raise Unusable(
             "no scenario is selected that can be played on a URL; `parity list` shows what there is"
         )
+    return playable
 
-    async def play_all(advance: Callable[[str], None]) -> list[Observation]:
-        seen = []
-        for scenario in playable:
-            seen.append(await url.observe(scenario))
-            advance(scenario.id)
-        return seen
 
+def requests_of(scenarios: Sequence[Scenario]) -> int:
+    return sum(len(scenario.client) for scenario in scenarios)
+
+
+async def ask_all(
+    url: UrlTarget, scenarios: Sequence[Scenario], advance: Callable[[str], None]
+) -> list[Observation]:
+    """Observe an endpoint, one scenario after the other."""
+    seen = []
+    for scenario in scenarios:
+        seen.append(await url.observe(scenario))
+        advance(scenario.id)
+    return seen
+
+
+def _ask(url: UrlTarget, chosen: Sequence[Scenario], words: Words) -> list[Observation]:
+    """Observe an endpoint; raises `EndpointError` when it can't be asked so."""
+    playable = playable_on_urls(chosen)
+    asyncio.run(ask_first(url, playable, words))
+    say(
+        f"{requests_of(playable)} requests to {host_of(url.url)} ({len(playable)} scenarios); -k chooses among them",
+        err=True,
+    )
     with progress(url.name, len(playable)) as advance:
-        return asyncio.run(play_all(advance))
+        return asyncio.run(ask_all(url, playable, advance))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,12 +21,14 @@ from parity.judging.verdict import Verdict
 from parity.observation.file import ObservationFileError
 from parity.recording import file as recordings
 from parity.report import terminal
+from parity.targets.endpoint import EndpointError
 from proxies.support import command_group
 from proxies.support.redact import redact_text
 from proxies.support.terminal import say
 
 EXPECTED = (
     catalogues.CatalogueError,
+    EndpointError,
     ledgers.LedgerError,
     matrix.MatrixError,
     ObservationFileError,
@@ -95,6 +98,34 @@ recorders_option = click.option(
     callback=_workers,
     help="Worker processes: a number, or auto.",
 )
+
+
+def _headers(_context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for value in values:
+        name, colon, text = value.partition(":")
+        if not colon or not name.strip() or not _sendable(value):
+            raise click.BadParameter("a header is written 'NAME: VALUE', in printable ASCII")
+        found[name.strip().lower()] = text.strip()
+    return found
+
+
+def header_option(*names: str, text: str) -> Callable[[Any], Any]:
+    return click.option(*names, multiple=True, callback=_headers, metavar="'NAME: VALUE'", help=text)
+
+
+def key_from(variable: str) -> str:
+    """Return the key in an environment variable, empty where there is none. Raises `Unusable`."""
+    key = os.environ.get(variable, "").strip()
+    if not _sendable(key):
+        raise Unusable(
+            f"{variable} holds a character that no header can: a key is printable ASCII, in one line"
+        )
+    return key
+
+
+def _sendable(text: str) -> bool:
+    return text.isascii() and (text.isprintable() or not text)
 
 
 def load(paths: Sequence[Path]) -> Catalogue:

@@ -1,5 +1,7 @@
 """Holds the calls that a stub provider received, and the client that asks for them from any process.
 
+GET    /_control                                 → Overview: the scenarios, and all calls in order
+DELETE /_control                                 forget all calls
 GET    /_control/{target}/{scenario}             → ProviderState
 DELETE /_control/{target}/{scenario}             forget its calls; its replies start over
 POST   /_control/{target}/{scenario}/lockstep    withhold the second half of its streams until read from
@@ -60,6 +62,25 @@ class ProviderState(BaseModel):
     faults: list[str] = Field(default_factory=list, description="what the stub could not play, in sentences")
 
 
+class Received(BaseModel):
+    """Holds one call, and which scenario of which target it was taken for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    target: str
+    scenario: str
+    call: ProviderCall
+
+
+class Overview(BaseModel):
+    """Holds the scenarios that are served, with the wire of each, and all calls in the order in which they came."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scenarios: dict[str, str] = Field(description="openai, anthropic, groq or together_ai, by scenario")
+    received: list[Received] = Field(default_factory=list)
+
+
 def base_url(url: str, target: str, scenario: str) -> str:
     """Return where `target` finds the provider of `scenario`; an OpenAI client's base adds `/v1`."""
     return f"{url}/{quote(target, safe='')}/{quote(scenario, safe='')}"
@@ -89,6 +110,10 @@ class ProviderControl:
 
     async def forget(self, target: str, scenario: str) -> None:
         await self._ask("DELETE", target, scenario)
+
+    async def forget_all(self) -> None:
+        response = await self._client.delete(f"{self.url.rstrip('/')}/{CONTROL}")
+        response.raise_for_status()
 
     async def lockstep(self, target: str, scenario: str) -> None:
         await self._ask("POST", target, scenario, "/lockstep")

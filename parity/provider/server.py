@@ -3,6 +3,7 @@
     http://127.0.0.1:PORT/{target}/{scenario}/v1/chat/completions    a call; the scenario id percent-encoded
     http://127.0.0.1:PORT/{target}/{scenario}/memory/v4/profile      a lookup of memories, answered from `memory`
     http://127.0.0.1:PORT/_control/{target}/{scenario}               what came of it, see control.py
+    http://127.0.0.1:PORT/v1/chat/completions                        which scenario is told otherwise, see addressing.py
 
 One server serves all scenarios and targets at once. The i-th call of a target to a scenario gets the i-th
 reply, the last one repeats; a reply with `when` is for any call that fits it, and has no turn. Every answer
@@ -24,8 +25,18 @@ from urllib.parse import unquote
 import h11
 
 from parity.catalogue.scenario import ProviderReply, Scenario
-from parity.provider.control import CONTROL, ProviderCall, ProviderControl, ProviderState, base_url
+from parity.provider.addressing import ANY, find
+from parity.provider.control import (
+    CONTROL,
+    Overview,
+    ProviderCall,
+    ProviderControl,
+    ProviderState,
+    Received,
+    base_url,
+)
 from parity.provider.memory import FOLDER, unexpected
+from parity.provider.own_answers import models_reply, refusal, unaddressed
 from parity.provider.wire import Request, read_request, reset, send_reply
 from parity.support.json import read_json
 
@@ -41,6 +52,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 LOCKSTEP_DEADLINE = 5.0
+LOOPBACK = ("127.0.0.1", 0)
 
 
 @dataclass(slots=True)
@@ -68,7 +80,7 @@ class _Cell:
             return in_turn[min(turn, len(in_turn)) - 1]
         if is_lookup:
             self.faults.append(unexpected(call.route))
-        return _refusal(500, "the scenario expects no call to the provider, and gives no reply")
+        return refusal(500, "the scenario expects no call to the provider, and gives no reply")
 
     def state(self) -> ProviderState:
         held_back = sum(call.held_back for call in self.calls)
@@ -78,11 +90,18 @@ class _Cell:
 class StubProvider:
     """Serves scenarios, as an async context manager on the running loop. `lockstep_deadline` is in seconds.
 
-    Raises `ValueError` when two scenarios have one id, `OSError` when loopback has no free port.
+    A call that names no scenario gets `default`'s; `target` is the name of those whose path names no target.
+    Raises `ValueError` when two scenarios have one id, `OSError` when the port isn't free.
     """
 
     def __init__(
-        self, scenarios: Iterable[Scenario], *, lockstep_deadline: float = LOCKSTEP_DEADLINE
+        self,
+        scenarios: Iterable[Scenario],
+        *,
+        lockstep_deadline: float = LOCKSTEP_DEADLINE,
+        place: tuple[str, int] = LOOPBACK,
+        default: str | None = None,
+        target: str = ANY,
     ) -> None:
         self._scenarios: dict[str, Scenario] = {}
         for scenario in scenarios:
@@ -90,21 +109,25 @@ class StubProvider:
                 raise ValueError(f"two scenarios have the id {scenario.id}")
             self._scenarios[scenario.id] = scenario
         self._lockstep_deadline = lockstep_deadline
+        self._place = place
+        self._default = default
+        self._target = target
         self._cells: dict[tuple[str, str], _Cell] = {}
+        self._received: list[Received] = []
         self._listener: socket.socket | None = None
         self._connections: dict[asyncio.Task[None], socket.socket] = {}
 
     @property
     def url(self) -> str:
-        """Return `http://127.0.0.1:PORT`, without a closing slash; only while it serves."""
+        """Return `http://HOST:PORT`, without a closing slash; only while it serves."""
         if self._listener is None:
             raise RuntimeError("the stub provider is not running: enter it with `async with`")
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        return f"http://{self._place[0]}:{self._listener.getsockname()[1]}"
 
     async def __aenter__(self) -> StubProvider:
         # asyncio's own server leaks a connection that it accepts in the turn in which it is closed, and its
         # caller then waits for ever; so we accept ourselves.
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._listener = socket.create_server(self._place, backlog=1024)
         self._listener.setblocking(False)
         asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
         return self
@@ -143,7 +166,7 @@ class StubProvider:
         except h11.RemoteProtocolError as error:
             log.warning("stub provider: not an HTTP request: %s", error)
             with contextlib.suppress(ConnectionError):
-                await send_reply(writer, _refusal(400, f"not an HTTP request: {error}"))
+                await send_reply(writer, refusal(400, f"not an HTTP request: {error}"))
         except ConnectionError as error:
             log.debug("stub provider: the caller went away: %r", error)
         except Exception:
@@ -162,24 +185,42 @@ class StubProvider:
         self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         path = request.target.removeprefix("/")
-        controlled = path.startswith(f"{CONTROL}/")
-        target, _, rest = path.removeprefix(f"{CONTROL}/" if controlled else "").partition("/")
-        scenario, slash, rest = rest.partition("/")
-        scenario = unquote(scenario)
-        if scenario not in self._scenarios:
-            log.warning("stub provider: no scenario %r for %s %s", scenario, request.method, request.target)
-            await send_reply(
-                writer, _refusal(404, f"no scenario has the id {scenario!r}"), method=request.method
-            )
-        elif controlled:
-            reply = self._control(request.method, unquote(target), scenario, rest, request.body)
+        if path == CONTROL:
+            await send_reply(writer, self._overview(request.method), method=request.method)
+            return
+        if path.startswith(f"{CONTROL}/"):
+            target, _, rest = path.removeprefix(f"{CONTROL}/").partition("/")
+            scenario, _, verb = rest.partition("/")
+            reply = self._control(request.method, unquote(target), unquote(scenario), verb, request.body)
             await send_reply(writer, reply, method=request.method)
-        else:
-            cell = self._cell(unquote(target), scenario)
-            is_lookup = rest.startswith(f"{FOLDER}/")
-            route = f"{request.method} {slash}{rest.removeprefix(f'{FOLDER}/') if is_lookup else rest}"
-            call = ProviderCall(route=route, headers=request.headers, body=request.parsed_body())
-            await self._answer(cell, call, cell.next_reply(call, is_lookup), request.method, reader, writer)
+            return
+        address = find(request, self._scenarios, self._default, self._target)
+        if address is None:
+            if request.method == "GET" and path.partition("?")[0].endswith("v1/models"):
+                await send_reply(writer, models_reply(request, self._scenarios))
+                return
+            log.warning("stub provider: no scenario for %s %s", request.method, request.target)
+            await send_reply(writer, unaddressed(request), method=request.method)
+            return
+        cell = self._cell(address.target, address.scenario)
+        is_lookup = address.rest.startswith(f"{FOLDER}/")
+        route = f"{request.method} /{address.rest.removeprefix(f'{FOLDER}/') if is_lookup else address.rest}"
+        call = ProviderCall(route=route, headers=request.headers, body=request.parsed_body())
+        self._received.append(Received(target=address.target, scenario=address.scenario, call=call))
+        await self._answer(cell, call, cell.next_reply(call, is_lookup), request.method, reader, writer)
+
+    def _overview(self, method: str) -> ProviderReply:
+        """Answer at `/_control`: all that was received, in order; DELETE forgets it."""
+        if method == "DELETE":
+            self._cells.clear()
+            self._received.clear()
+            return ProviderReply(status=204)
+        if method != "GET":
+            return refusal(405, f"{CONTROL} takes GET and DELETE")
+        overview = Overview(
+            scenarios={s.id: s.deployment.provider for s in self._scenarios.values()}, received=self._received
+        )
+        return ProviderReply(json=overview.model_dump())
 
     def _cell(self, target: str, scenario: str) -> _Cell:
         played = self._scenarios[scenario]
@@ -236,6 +277,8 @@ class StubProvider:
         call.completed = True
 
     def _control(self, method: str, target: str, scenario: str, verb: str, body: bytes) -> ProviderReply:
+        if scenario not in self._scenarios:
+            return refusal(404, f"no scenario has the id {scenario!r}")
         cell = self._cell(target, scenario)
         match method, verb:
             case "GET", "":
@@ -243,16 +286,17 @@ class StubProvider:
             case "DELETE", "":
                 # Calls still being answered keep the old cell, and so cannot disturb the next run.
                 del self._cells[target, scenario]
+                self._received = [r for r in self._received if (r.target, r.scenario) != (target, scenario)]
             case "POST", "lockstep":
                 cell.lockstep = True
             case "POST", "read":
                 frames = _frames(body)
                 if frames is None:
-                    return _refusal(400, 'needs a body {"frames": n}, n from 0')
+                    return refusal(400, 'needs a body {"frames": n}, n from 0')
                 if frames:
                     cell.frame_read.set()
             case _:
-                return _refusal(404, f"no control verb {method} {verb!r}")
+                return refusal(404, f"no control verb {method} {verb!r}")
         return ProviderReply(status=204)
 
 
@@ -276,16 +320,6 @@ def _frames(body: bytes) -> int | None:
     return frames if isinstance(frames, int) and frames >= 0 else None
 
 
-def _refusal(status: int, message: str) -> ProviderReply:
-    error = {
-        "message": f"stub provider: {message}",
-        "type": "stub_provider_error",
-        "param": None,
-        "code": None,
-    }
-    return ProviderReply(status=status, json={"error": error})
-
-
 @dataclass(frozen=True, slots=True)
 class ServedProvider:
     """Holds the address of a stub provider that runs elsewhere."""
@@ -294,11 +328,9 @@ class ServedProvider:
 
 
 @contextlib.contextmanager
-def serve_in_thread(
-    scenarios: Iterable[Scenario], *, lockstep_deadline: float = LOCKSTEP_DEADLINE
-) -> Iterator[ServedProvider]:
-    """Run a `StubProvider` in a daemon thread with a loop of its own. Raises what `StubProvider` raises."""
-    provider = StubProvider(scenarios, lockstep_deadline=lockstep_deadline)
+def serve_in_thread(scenarios: Iterable[Scenario], **options: Any) -> Iterator[ServedProvider]:
+    """Run a `StubProvider` in a daemon thread with a loop of its own. Takes and raises what `StubProvider` does."""
+    provider = StubProvider(scenarios, **options)
     ready = threading.Event()
     started: list[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = []
     failures: list[BaseException] = []

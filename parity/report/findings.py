@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from parity.judging.noise import place as place_of
 from parity.judging.verdict import Entry
 from parity.report.places import Place
 
@@ -74,13 +75,19 @@ def known(places: Iterable[Place]) -> list[Known]:
 
 
 def unknown(places: Iterable[Place]) -> list[Open]:
-    """Group unexplained places by kind, path and wrong side.
+    """Group unexplained places by kind, path and wrong side; places in a list go together, whatever their number.
 
-    Differences come before broken clauses, the most frequent first.
+    Differences come before broken clauses, the most frequent first. The path of a group whose places stand at several
+    is written with `[*]`.
     """
     groups: dict[tuple[str, str, str, tuple[str, ...]], list[Place]] = {}
     for place in places:
         if place.unlisted:
-            groups.setdefault((place.state, place.kind, place.path, place.wrong), []).append(place)
-    found = [Open(*key, places=tuple(group)) for key, group in groups.items()]
+            key = (place.state, place.kind, place_of(place.path), place.wrong)
+            groups.setdefault(key, []).append(place)
+    found = []
+    for (state, kind, anywhere, wrong), group in groups.items():
+        paths = {place.path for place in group}
+        path = paths.pop() if len(paths) == 1 else anywhere
+        found.append(Open(state, kind, path, wrong, places=tuple(group)))
     return sorted(found, key=lambda f: (f.state != "unexplained", -len(f.places)))

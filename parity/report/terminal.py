@@ -1,20 +1,26 @@
-"""Renders the report for a terminal: a table by theme, every unexplained difference, the verdict line last."""
+"""Renders the report for a terminal: a table by theme, the differences by cause, the verdict line last."""
 
 from __future__ import annotations
 
 import sys
 from io import StringIO
+from itertools import cycle
 from typing import TextIO
 
 from rich.table import Table
 from rich.text import Text
 
 from parity.judging.verdict import JudgedDifference, JudgedViolation, ScenarioVerdict, Verdict
+from parity.report.findings import Open, unknown
+from parity.report.places import places
 from parity.report.schema import Report
 from parity.report.text import by_theme, cell_word, shown, stale, unaccounted
 from proxies.support.terminal import SafeConsole
 
 MOST_DETAILS = 50
+FROM_SCENARIOS = 3
+"""The number of scenarios from which a cause is told once, and no longer in each of them."""
+EXAMPLES = 3
 NARROW = 80  # columns below which the table would break its words
 LONGEST_VALUE = 300
 _PARITY = {"identical": "green", "explained": "yellow", "unexplained": "bold red"}
@@ -110,14 +116,27 @@ def _kept(scenarios: list[ScenarioVerdict], target: str) -> Text:
 
 
 def _details(console: SafeConsole, verdict: Verdict) -> None:
+    """Print each cause that shows in many scenarios once, then the other differences by scenario."""
+    causes = _causes(verdict)
+    told = {(place.scenario, place.path) for cause in causes for place in cause.places}
     left = MOST_DETAILS
     hidden = 0
+    for cause in causes:
+        if left:
+            console.print(_cause(cause))
+            left -= 1
+        else:
+            hidden += 1
     for scenario in verdict.scenarios:
-        blocks = [d for d in map(_difference, scenario.differences) if d] + [
+        blocks = [
+            _difference(d)
+            for d in scenario.differences
+            if d.explained_by is None and (scenario.id, d.path) not in told
+        ] + [
             _violation(target, v)
             for target, cell in scenario.cells.items()
             for v in cell.violations
-            if v.excused_by is None
+            if v.excused_by is None and (scenario.id, v.path) not in told
         ]
         if blocks and left:
             console.print(Text(f"\n{scenario.id}", style="bold"), Text(scenario.title), sep="  ")
@@ -129,9 +148,32 @@ def _details(console: SafeConsole, verdict: Verdict) -> None:
         console.print(Text(f"\n… and {hidden} more, in the JSON report"))
 
 
-def _difference(found: JudgedDifference) -> Text | None:
-    if found.explained_by is not None:
-        return None
+def _causes(verdict: Verdict) -> list[Open]:
+    """Return the groups of unexplained places that show in many scenarios, the most frequent first."""
+    everything = [place for scenario in verdict.scenarios for place in places(scenario)]
+    frequent = [cause for cause in unknown(everything) if len(_scenarios(cause)) >= FROM_SCENARIOS]
+    return sorted(frequent, key=lambda cause: -len(_scenarios(cause)))
+
+
+def _scenarios(cause: Open) -> list[str]:
+    return list(dict.fromkeys(place.scenario for place in cause.places))
+
+
+def _cause(cause: Open) -> Text:
+    scenarios = _scenarios(cause)
+    first = cause.places[0]
+    broken = f"{', '.join(cause.wrong)} breaks the contract " if cause.wrong else ""
+    kind = "" if cause.kind == "contract" else f"{cause.kind} "
+    values = [(target, shown(value, LONGEST_VALUE)) for target, value in first.values.items()]
+    if first.expected is not None:
+        values.append(("expected", shown(first.expected[0], LONGEST_VALUE)))
+    text = _block(f"in {len(scenarios)} scenarios: {kind}{broken}{cause.path}", *values, indent="")
+    shown_ids = scenarios[:EXAMPLES]
+    more = f" and {len(scenarios) - EXAMPLES} more" if len(scenarios) > EXAMPLES else ""
+    return Text("\n").append(text).append(f"\n  first of {', '.join(shown_ids)}{more}", style="default")
+
+
+def _difference(found: JudgedDifference) -> Text:
     return _block(
         f"{found.kind} {found.path}",
         (found.left_target, shown(found.left, LONGEST_VALUE)),
@@ -148,9 +190,9 @@ def _violation(target: str, found: JudgedViolation) -> Text:
     )
 
 
-def _block(head: str, *values: tuple[str, str]) -> Text:
+def _block(head: str, *values: tuple[str, str], indent: str = "  ") -> Text:
     width = max(len(name) for name, _ in values)
-    text = Text(f"  {head}", style="red")
-    for (name, value), style in zip(values, ("green", "magenta"), strict=True):
-        text.append(f"\n    {name:<{width}}  ", style="default").append(value, style=style)
+    text = Text(f"{indent}{head}", style="red")
+    for (name, value), style in zip(values, cycle(("green", "magenta")), strict=False):
+        text.append(f"\n{indent}  {name:<{width}}  ", style="default").append(value, style=style)
     return text

@@ -35,12 +35,14 @@ UntilCalled = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Holds the keys that the words of `ClientRequest.auth` stand for."""
+    """Holds the keys that the words of `ClientRequest.auth` stand for; an empty key is sent in no header."""
 
     key: str = field(repr=False)
     wrong: str = field(default="sk-not-the-key-of-this-proxy", repr=False)
 
     def headers(self, auth: str) -> dict[str, str]:
+        if not self.key and auth != "wrong":
+            return {}
         match auth:
             case "bearer":
                 return {"authorization": f"Bearer {self.key}"}

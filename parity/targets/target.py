@@ -8,8 +8,8 @@ UrlTarget      any OpenAI-compatible base URL: only what the client sees can be 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -187,15 +187,16 @@ class LiveTarget:
 @dataclass(frozen=True)
 class UrlTarget:
     """Plays scenarios on any OpenAI-compatible endpoint. `model` is asked for instead of the scenario's
-    alias.
+    alias, unless it is empty.
 
-    `url` is with or without the `/v1` that clients' base URLs end in.
+    `url` is with or without the `/v1` that clients' base URLs end in. An empty key is not sent.
     """
 
     name: str
     url: str
-    key: str
+    key: str = field(repr=False)
     model: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     tier: Tier = "live"
 
     @property
@@ -211,7 +212,9 @@ class UrlTarget:
                 ]
             }
         )
-        async with AsyncClient(base_url=self.base, trust_env=False, timeout=120) as client:
+        async with AsyncClient(
+            base_url=self.base, headers=dict(self.headers), trust_env=False, timeout=120
+        ) as client:
             exchanges = await play(client, asked, keys=Credentials(self.key))
         return Observation(scenario=scenario.id, target=self.name, tier=self.tier, exchanges=exchanges)
 
@@ -227,7 +230,7 @@ def _leaks(exchanges: Iterable[Exchange]) -> Iterator[str]:
 
 def _renamed(value: Any, alias: str, model: str) -> Any:
     if isinstance(value, dict):
-        return {k: model if k == "model" and v == alias else v for k, v in value.items()}
+        return {k: model if model and k == "model" and v == alias else v for k, v in value.items()}
     return value
 
 

@@ -242,7 +242,7 @@ def test_a_file_from_anywhere_is_played(shell: Shell, workers: str) -> None:
     file = Path(MODELS) / "one.yaml"
     done = shell("observe", "--target", "binary", "--scenarios", file, "--out", "out.jsonl", "-n", workers)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "1 observations of binary in out.jsonl\n"
+    assert done.stdout == "wrote out.jsonl: observations of binary\n1 observed: 1 × 2xx\n"
 
 
 @pytest.mark.parametrize("name", ["build", ".mine"])

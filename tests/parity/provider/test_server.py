@@ -281,7 +281,7 @@ async def test_an_unknown_scenario_is_named(play: Play) -> None:
         with pytest.raises(httpx.HTTPStatusError, match=r"no\.such\[1\]"):
             await bench.control.state(TARGET, "no.such[1]")
     assert response.status_code == 404
-    assert "'no.such[1]'" in response.json()["error"]["message"]
+    assert "/no.such[1]/v1/x names no scenario" in response.json()["error"]["message"]
 
 
 async def test_a_call_is_remembered_with_route_headers_and_body(play: Play) -> None:

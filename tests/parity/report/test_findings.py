@@ -97,3 +97,9 @@ def test_what_nothing_explains_is_put_together_by_path_and_culprit() -> None:
         ("unexplained", "$.a", ("sdk",), 1),
         ("broken", "$.c", ("binary",), 9),
     ]
+
+
+def test_places_in_a_list_are_one_cause() -> None:
+    """Whatever their number; a group at one place keeps its path as it is."""
+    found = unknown([place("a.one", "$.x[0].b[10]"), place("a.two", "$.x[1].b[2]"), place("a.one", "$.y[3]")])
+    assert [(f.path, len(f.places)) for f in found] == [("$.x[*].b[*]", 2), ("$.y[3]", 1)]
