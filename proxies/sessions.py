@@ -53,6 +53,8 @@ class _Sessions:
     """Does what all managers share. `read_timeout` in seconds, None for no limit; `limits` are those of answers."""
 
     _environment_proxy = True
+    _for_litellm = False
+    """Whether the answers are read by LiteLLM."""
     _keepalive_expiry = 30.0  # seconds
 
     def __init__(
@@ -64,7 +66,7 @@ class _Sessions:
     ) -> None:
         self._timeout = httpx.Timeout(read_timeout, connect=CONNECT_TIMEOUT, pool=CONNECT_TIMEOUT)
         self._max_sessions = max_sessions
-        self._guard = Guard(limits)
+        self._guard = Guard(limits, mends=self._for_litellm)
         self._sessions: OrderedDict[tuple[str, str], httpx.AsyncClient] = OrderedDict()
         self._pools: dict[str, httpx.AsyncHTTPTransport] = {}
         self._lock = asyncio.Lock()
@@ -143,6 +145,8 @@ class ProxySessionManager(_Sessions):
 
 class LiteLLMSessionManager(_Sessions):
     """Clients that `litellm.acompletion` is given for its calls to providers."""
+
+    _for_litellm = True
 
     def _headers(self) -> dict[str, str]:
         # What LiteLLM's own clients send where a provider's SDK doesn't set its own.
