@@ -2,7 +2,8 @@
 
 request ── noted ──> provider ──> response
                                      ├─ redirect   307 and 308 to the same origin are followed, else a 502 of ours
-                                     └─ body       unpacked here; one that is too large is a 502 of ours, or breaks off
+                                     └─ body       unpacked here; one that is too large is a 502 of ours, or breaks off;
+                                                   what LiteLLM would misread is mended (`proxies.answers`)
 
 It is used by the sessions of both proxies and, in the LiteLLM process, by every client that LiteLLM makes. So it needs
 httpx alone.
@@ -22,6 +23,16 @@ from typing import Any
 
 import httpx
 
+from proxies.answers import (
+    MendedStream,
+    Resumed,
+    as_stream,
+    mended_error,
+    mended_whole,
+    status_within,
+    upstream_kind,
+)
+
 MOST_REDIRECTS = 3
 _FOLLOWED = "followed_redirects"
 _PIECE = 64 * 1024
@@ -35,7 +46,17 @@ _BLANK_LINES = (b"\n\n", b"\r\r", b"\r\n\r\n")
 UNASKED = "unasked"
 """The attribute of an exception that was recorded: whether it was raised before a provider was asked."""
 
-_asked: ContextVar[list[str] | None] = ContextVar("asked", default=None)
+UNREAD = "unread"
+"""The attribute of an exception that was recorded: whether the provider's answer was a success, and not read."""
+
+
+class Calls(list[str]):
+    """The methods of calls that were made; `answered`: the last one was, and with a success."""
+
+    answered = False
+
+
+_asked: ContextVar[Calls | None] = ContextVar("asked", default=None)
 
 
 class TooLarge(httpx.RemoteProtocolError):
@@ -52,9 +73,9 @@ class AnswerLimits:
 
 
 @contextlib.contextmanager
-def noting_calls() -> Iterator[list[str]]:
+def noting_calls() -> Iterator[Calls]:
     """Collect the methods of the calls that guarded clients make inside, in this task and those that it starts."""
-    calls: list[str] = []
+    calls = Calls()
     token = _asked.set(calls)
     try:
         yield calls
@@ -63,10 +84,14 @@ def noting_calls() -> Iterator[list[str]]:
 
 
 class Guard:
-    """Makes the event hooks of a client, which must follow redirects: those that aren't to be are replaced before."""
+    """Makes the event hooks of a client, which must follow redirects: those that aren't to be are replaced before.
 
-    def __init__(self, limits: AnswerLimits | None = None) -> None:
+    `mends`: its answers go to LiteLLM, which is to understand them.
+    """
+
+    def __init__(self, limits: AnswerLimits | None = None, *, mends: bool = False) -> None:
         self.limits = limits or AnswerLimits()
+        self._mends = mends
 
     def hooks(self) -> dict[str, list[Callable[..., Awaitable[None]]]]:
         """The hooks of an `httpx.AsyncClient`."""
@@ -77,12 +102,17 @@ class Guard:
         return {"response": [_check_redirect_at_once]}
 
     async def _check(self, response: httpx.Response) -> None:
+        if self._mends:  # LiteLLM stumbles over them, and no client could be given one
+            raw = response.headers.raw
+            response.headers = httpx.Headers([(name, value) for name, value in raw if value.isascii()])
         if _refused_redirect(response):
             await _refuse(response, _redirected(response.status_code))
         elif response.has_redirect_location:
             await _empty(response)
         else:
             await self._limit(response)
+        if (calls := _asked.get()) is not None:
+            calls.answered = response.is_success
 
     async def _limit(self, response: httpx.Response) -> None:
         assert isinstance(response.stream, httpx.AsyncByteStream)
@@ -101,14 +131,10 @@ class Guard:
         if encoding != "identity":
             for name in ("content-encoding", "content-length"):
                 response.headers.pop(name, None)
-        if kind == "application/json" and not fetched and not await _streamed(response):
-            try:
-                whole = b"".join([piece async for piece in body])
-            except TooLarge as error:
-                await _refuse(response, str(error))
-                return
-            await body.aclose()
-            _become(response, response.status_code, response.headers, whole)
+        if self._mends and not fetched and response.request.method == "POST":
+            await _mend(response, body, kind)
+        elif kind == "application/json" and not fetched and not await _streamed(response):
+            await _read_whole(response, body)
         else:
             response.stream = body
 
@@ -259,6 +285,47 @@ async def _streamed(response: httpx.Response) -> bool:
     return _STREAM.search(await request.aread()) is not None
 
 
+async def _read_whole(response: httpx.Response, body: httpx.AsyncByteStream) -> bytes | None:
+    """Read the body of `response` into it; None where it is too large, and the response a 502 that says so."""
+    try:
+        whole = b"".join([piece async for piece in body])
+    except TooLarge as error:
+        await _refuse(response, str(error))
+        return None
+    await body.aclose()
+    _become(response, response.status_code, response.headers, whole)
+    return whole
+
+
+async def _mend(response: httpx.Response, body: httpx.AsyncByteStream, content_type: str) -> None:
+    """Make `response` one that LiteLLM understands, or a 502 that says why there is none."""
+    asked = upstream_kind(response.request)
+    streams = await _streamed(response)
+    if streams and asked:
+        if content_type != "application/json" or not await (resumed := Resumed(body)).is_json():
+            response.stream = MendedStream(body if content_type != "application/json" else resumed, asked)
+            return
+        body = resumed
+    elif response.status_code < 400 and (streams or content_type != "application/json") and not asked:
+        response.stream = body
+        return
+    if (whole := await _read_whole(response, body)) is None:
+        return
+    failure = ""
+    if response.status_code >= 400:
+        mended = mended_error(whole)
+    elif streams and asked:
+        mended, failure = as_stream(asked, whole, await response.request.aread())
+        response.headers["content-type"] = "text/event-stream"
+    else:
+        mended, failure = mended_whole(asked, whole)
+    if failure:
+        _replace(response, failure, status_within(whole))
+    elif mended is not whole:
+        response.headers.pop("content-length", None)
+        _become(response, response.status_code, response.headers, mended)
+
+
 async def _empty(response: httpx.Response) -> None:
     """Leave out the body of a redirect, which httpx would read as a whole before it follows."""
     await response.stream.aclose()  # type: ignore[union-attr]  # an async client's
@@ -271,11 +338,11 @@ async def _refuse(response: httpx.Response, message: str) -> None:
     _replace(response, message)
 
 
-def _replace(response: httpx.Response, message: str) -> None:
-    """Make `response` a 502 whose error says `message`, as a provider would write it."""
+def _replace(response: httpx.Response, message: str, status: int = HTTPStatus.BAD_GATEWAY) -> None:
+    """Make `response` an error that says `message`, as a provider would write it."""
     error = {"message": message, "type": "api_error", "param": None, "code": "bad_gateway"}
     body = json.dumps({"error": error}).encode()
-    _become(response, HTTPStatus.BAD_GATEWAY, httpx.Headers({"content-type": "application/json"}), body)
+    _become(response, status, httpx.Headers({"content-type": "application/json"}), body)
 
 
 def _become(response: httpx.Response, status: int, headers: httpx.Headers, body: bytes) -> None:

@@ -38,14 +38,15 @@ from typing import Any, Literal
 
 from starlette.responses import Response
 
+from proxies.chunks import UNFINISHED
+from proxies.chunks import UNREADABLE as UNREADABLE
 from proxies.support.jsontext import json_text
 from proxies.support.redact import redact_text
 
 Dialect = Literal["openai", "anthropic"]
 
 INTERNAL = "The proxy failed to handle the request."
-UNREACHABLE = "The provider could not be reached, or closed the connection before its answer was complete."
-UNREADABLE = "The provider's answer could not be read."
+UNREACHABLE = UNFINISHED
 TIMED_OUT = "The provider did not answer in time."
 
 _TABLE: dict[int, tuple[str, str | None]] = {

@@ -57,6 +57,8 @@ class _Sessions:
     """
 
     _environment_proxy = True
+    _for_litellm = False
+    """Whether the answers are read by LiteLLM."""
     _keepalive_expiry = 30.0  # seconds
 
     def __init__(
@@ -70,7 +72,7 @@ class _Sessions:
         self._transport = transport or self._pool
         self._timeout = httpx.Timeout(read_timeout, connect=CONNECT_TIMEOUT, pool=CONNECT_TIMEOUT)
         self._max_sessions = max_sessions
-        self._guard = Guard(limits)
+        self._guard = Guard(limits, mends=self._for_litellm)
         self._sessions: OrderedDict[tuple[str, str], httpx.AsyncClient] = OrderedDict()
         self._pools: dict[str, httpx.AsyncBaseTransport] = {}
         self._lock = asyncio.Lock()
@@ -149,6 +151,8 @@ class ProxySessionManager(_Sessions):
 
 class LiteLLMSessionManager(_Sessions):
     """Clients that `litellm.acompletion` is given for its calls to providers."""
+
+    _for_litellm = True
 
     def _headers(self) -> dict[str, str]:
         # What LiteLLM's own clients send where a provider's SDK doesn't set its own.

@@ -30,6 +30,7 @@ def upstream_error(
     param: str | None = None,
     headers: Mapping[str, str] | None = None,
     unasked: str | None = None,
+    unread: bool = False,
 ) -> ProxyError:
     """Turn a failed upstream call into the error that the client gets.
 
@@ -37,11 +38,14 @@ def upstream_error(
     whether the provider is known to have sent a status line; `code` and `param` are the provider's where
     the caller has them; `headers` are the provider's as they came. `unasked` is the
     route of a call that failed before the provider was asked: LiteLLM's sentence may then quote the whole request.
+    `unread`: the provider's answer was a success; LiteLLM's sentence may then quote that.
     """
     said = clean_message(text)
     sentence = said.sentence
     their_status = status if answered else None
     status, failure = _cause(status, text, said, answered)
+    if failure is None and unread and status in (400, 500):
+        status, failure = 502, UNREADABLE
     if failure is not None:
         error = ProxyError(status, failure)
     elif unasked is not None and status in (400, 500):
@@ -125,6 +129,13 @@ _OVER_A_LIMIT = re.compile(
 )
 
 
+# What it says where an answer is none, or has no end (`proxies.chunks`).
+_NO_ANSWER = re.compile(
+    rf"{re.escape(UNREACHABLE)}|{re.escape(UNREADABLE)}|The provider failed before its answer was complete\."
+    r"|The provider ended its answer with the finish reason \"[^\"]*\", which is unknown\."
+)
+
+
 _CONTEXT = re.compile(
     r"ContextWindowExceededError|context_length_exceeded|maximum context length|prompt is too long"
 )
@@ -150,6 +161,8 @@ def _cause(status: int, text: str, said: Said, answered: bool) -> tuple[int, str
     if status == 500:
         if over := _OVER_A_LIMIT.search(text):
             return 502, over[0]
+        if none := _NO_ANSWER.search(text):
+            return 502, none[0]
         if sentence == STALLED:
             return 504, TIMED_OUT
         if _JSON_ERROR.search(sentence) or (said.html and _UNREADABLE.search(text)):

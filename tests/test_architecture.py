@@ -33,6 +33,8 @@ ORDER = {
         {"support"},
         {"backend", "sessions"},
         {"egress"},
+        {"answers"},
+        {"chunks"},
     ),
     "parity": (
         {"pytest_entry"},

@@ -164,7 +164,7 @@ class ClientRequest(Part):
 class ExpectedStream(Part):
     """Holds the message that a stream must add up to, and its end; a key that is not given is not asserted."""
 
-    ADDED = frozenset({"thinking", "signature"})
+    ADDED = frozenset({"thinking", "signature", "refusal"})
 
     text: str | None = Field(None, description="the content of choice 0")
     texts: list[str] | None = Field(None, description="the content of every choice, by index")
@@ -174,6 +174,7 @@ class ExpectedStream(Part):
     error: Json | None = Field(None, description="the error object of the closing error frame, exact")
     thinking: str | None = Field(None, description="of Anthropic's thinking blocks")
     signature: str | None = Field(None, description="of Anthropic's thinking blocks")
+    refusal: str | None = Field(None, description="of choice 0, on chat completions")
     done: bool | None = Field(None, description="closed by `data: [DONE]`, or by the last of named events")
     frames_at_least: int | None = Field(None, ge=0)
 

@@ -123,7 +123,16 @@ class _Check:
             if expected.text is not None:
                 text = message.texts[0] if message.texts else ""
                 yield from self._json(expected.text, text, (*inside, "texts", 0))
-            for name in ("texts", "finish_reasons", "tool_calls", "usage", "error", "thinking", "signature"):
+            for name in (
+                "texts",
+                "finish_reasons",
+                "tool_calls",
+                "usage",
+                "error",
+                "thinking",
+                "signature",
+                "refusal",
+            ):
                 if name in given:
                     yield from self._json(getattr(expected, name), getattr(message, name), (*inside, name))
             if expected.done is not None and stream.done != expected.done:

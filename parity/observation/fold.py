@@ -23,6 +23,7 @@ class _ToolCall:
 @dataclass(slots=True)
 class _Choice:
     text: str = ""
+    refusal: str = ""
     finish_reason: str | None = None
     tool_calls: dict[int, _ToolCall] = field(default_factory=dict)
 
@@ -60,6 +61,7 @@ def fold(frames: Iterable[Frame]) -> StreamMessage:
         tool_calls=_tool_calls(ordered[0]) if ordered else [],
         usage=usage,
         error=error,
+        refusal=ordered[0].refusal if ordered else "",
     )
 
 
@@ -69,6 +71,7 @@ def _add(choice: _Choice, raw: dict[str, Any]) -> None:
     if not isinstance(delta, dict):
         return
     choice.text += _text(delta.get("content")) or ""
+    choice.refusal += _text(delta.get("refusal")) or ""
     for part in _objects(delta.get("tool_calls")):
         index = _index(part)
         if index is None:

@@ -38,6 +38,7 @@ class StreamMessage(Frozen):
     error: Any = None
     thinking: str = Field("", description="of Anthropic's thinking blocks")
     signature: str = Field("", description="of Anthropic's thinking blocks")
+    refusal: str = Field("", description="of choice 0, on chat completions")
 
 
 class Stream(Frozen):

@@ -59,6 +59,7 @@ def _stream(stream: Stream) -> Stream:
             error=_value(message.error),
             thinking="<text>" if message.thinking else "",
             signature="<text>" if message.signature else "",
+            refusal="<text>" if message.refusal else "",
         ),
         done=stream.done,
         broken=stream.broken,

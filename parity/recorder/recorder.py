@@ -31,7 +31,7 @@ from parity.recorder.servers import Servers, patient
 from parity.recording import calls, sdk_objects
 from parity.recording.file import ProcessAnswer, ProcessCall, Recording, RecordingError, SdkAnswer, SdkCall
 from parity.recording.litellm_import import litellm  # noqa: F401  # quietly, before anything asks for its functions
-from parity.targets.arms import ARMS, SDK_FUNCTIONS, UNASKED, Arm, create_app, noting_calls
+from parity.targets.arms import ARMS, SDK_FUNCTIONS, UNASKED, UNREAD, Arm, create_app, noting_calls
 from parity.targets.client import Credentials, play
 from parity.targets.deployments import MOCKED_KEY, PROVIDER_URL, REFUSED_URL
 from parity.targets.doubles import httpx_on
@@ -176,6 +176,8 @@ class TappedSdk:
         except Exception as error:
             if not made and not isinstance(error, httpx.HTTPError):
                 setattr(error, UNASKED, True)
+            if made.answered:
+                setattr(error, UNREAD, True)
             record(SdkAnswer(raises=sdk_objects.dump_exception(error)))
             raise
         finally:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 from parity.targets.deployments import LITELLM_URL, MOCKED_KEY
 from proxies.dialects.kinds import KINDS
 from proxies.egress import UNASKED as UNASKED  # what a recording says of an exception
+from proxies.egress import UNREAD as UNREAD
 from proxies.egress import noting_calls as noting_calls
 
 SDK_FUNCTIONS = {kind.route: f"litellm.{kind.function}" for kind in KINDS.values()}

@@ -76,7 +76,8 @@ class BinaryBackend:
         except httpx.HTTPError as error:
             raise connection_error(error, _GONE) from None
         if answer.status_code != 200:
-            raise self._refusal(call.route, answer.status_code, answer.text, answer.headers)
+            unread = answer.headers.get(UNASKED_HEADER) == "answered"
+            raise self._refusal(call.route, answer.status_code, answer.text, answer.headers, unread)
         return Reply(read_object(answer.text), from_litellm(answer.headers))
 
     async def stream(self, call: Call) -> BinaryStream:
@@ -130,12 +131,17 @@ class BinaryBackend:
     def _url(self) -> str:
         return self._given if self._process is None else self._process.url
 
-    def _refusal(self, route: str, status: int, text: str, headers: Mapping[str, str]) -> ProxyError:
-        """The error of the LiteLLM process as the client gets it; it says so where it asked no provider."""
+    def _refusal(
+        self, route: str, status: int, text: str, headers: Mapping[str, str], unread: bool = False
+    ) -> ProxyError:
+        """The error of the LiteLLM process as the client gets it; it says so where it asked no provider.
+
+        `unread`: the provider's answer, a success, is what failed it.
+        """
         unasked = headers.get(UNASKED_HEADER) == "no"
         if self._process is None and not from_litellm(headers):  # one that we didn't start says nothing
             unasked = unasked or is_litellms_own(_said(text)[0])
-        return _refusal(status, text, headers, route if unasked else None)
+        return _refusal(status, text, headers, route if unasked else None, unread)
 
     def _request(self, call: Call) -> dict[str, Any]:
         """LiteLLM forwards `x-*` headers as they are; the others it only takes as a parameter."""
@@ -217,8 +223,14 @@ class BinaryPassage:
         await self._answer.aclose()
 
 
-def _refusal(status: int, text: str, headers: Mapping[str, str], unasked: str | None = None) -> ProxyError:
-    """The LiteLLM process answered with an error, its own or the provider's; `unasked` is as in `upstream_error`."""
+def _refusal(
+    status: int,
+    text: str,
+    headers: Mapping[str, str],
+    unasked: str | None = None,
+    unread: bool = False,
+) -> ProxyError:
+    """The LiteLLM process answered with an error, its own or the provider's; the rest is as in `upstream_error`."""
     message, param = _said(text)
     if status == 401 and message.startswith("Authentication Error"):
         return ProxyError(502, _REFUSED)
@@ -228,6 +240,7 @@ def _refusal(status: int, text: str, headers: Mapping[str, str], unasked: str | 
         message,
         answered=bool(provider),
         unasked=unasked,
+        unread=unread,
         param=param,
         headers=provider,
     )

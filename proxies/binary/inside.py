@@ -15,13 +15,17 @@ from typing import Any
 import httpx
 
 from proxies import egress
+from proxies.answers import asked_at
 from proxies.egress import AnswerLimits, Guard, add_hooks, noting_calls
 
 LIMITS_VARIABLE = "MEMORY_PROXY_ANSWER_LIMITS"
 """The environment variable with the limits, three numbers with commas between them."""
 
 UNASKED_HEADER = "x-memory-proxy-asked"
-"""The header of an error that says `no` when no provider was asked."""
+"""The header of an error that says `no` when no provider was asked, `answered` when one had, and with a success."""
+
+MOST_HEADERS = 100 * 1024
+"""Bytes that one header of a provider's answer may have; as many as httpx takes of all."""
 
 
 def variables(limits: AnswerLimits) -> dict[str, str]:
@@ -47,11 +51,12 @@ except ImportError:
 def write_for_others(directory: Path) -> Path:
     """A folder for the PYTHONPATH of a LiteLLM of another environment, so that it is prepared as ours is."""
     folder = directory / "inside"
+    modules = [Path(egress.__file__).with_name(f"{name}.py") for name in ("answers", "chunks", "egress")]
     for name, source in {
         "proxies/__init__.py": "",
         "proxies/binary/__init__.py": "",
         "proxies/binary/inside.py": Path(__file__).read_text(encoding="utf-8"),
-        "proxies/egress.py": Path(egress.__file__).read_text(encoding="utf-8"),
+        **{f"proxies/{module.name}": module.read_text(encoding="utf-8") for module in modules},
         "sitecustomize.py": _FOR_OTHERS,
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -62,8 +67,32 @@ def write_for_others(directory: Path) -> Path:
 def prepare(environment: Mapping[str, str] = os.environ) -> None:
     """Guard every HTTP client of this process from now on, and what uvicorn serves."""
     given = environment.get(LIMITS_VARIABLE)
-    _guard_clients(Guard(AnswerLimits(*map(int, given.split(","))) if given else None))
+    _guard_clients(Guard(AnswerLimits(*map(int, given.split(","))) if given else None, mends=True))
+    _take_any_header()
     around_served(Marking)
+
+
+def _take_any_header() -> None:
+    """Let aiohttp take what httpx takes: long headers; and leave out those that are no ASCII, which httpx refuses."""
+    try:
+        import aiohttp
+    except ImportError:
+        return
+    original = aiohttp.ClientSession.__init__
+
+    class Response(aiohttp.ClientResponse):
+        async def start(self, connection: Any) -> Any:
+            started = await super().start(connection)
+            kept = [(name, value) for name, value in self._headers.items() if value.isascii()]
+            self._headers = type(self._headers)(type(self._headers.copy())(kept))
+            self._cache.pop("headers", None)
+            return started
+
+    def __init__(self: Any, *args: Any, **options: Any) -> None:
+        sizes = {"max_line_size": MOST_HEADERS, "max_field_size": MOST_HEADERS, "response_class": Response}
+        original(self, *args, **{**sizes, **options})
+
+    aiohttp.ClientSession.__init__ = __init__  # type: ignore[method-assign]
 
 
 def _guard_clients(guard: Guard) -> None:
@@ -104,11 +133,13 @@ class Marking:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        with noting_calls() as calls:
+        with noting_calls() as calls, asked_at(str(scope.get("path", "")).removeprefix("/v1/")):
 
             async def marked(message: Any) -> None:
-                if message["type"] == "http.response.start" and message["status"] >= 400 and not calls:
-                    message = {**message, "headers": [*message["headers"], (UNASKED_HEADER.encode(), b"no")]}
+                failed = message["type"] == "http.response.start" and message["status"] >= 400
+                if failed and (not calls or calls.answered):
+                    said = (UNASKED_HEADER.encode(), b"answered" if calls else b"no")
+                    message = {**message, "headers": [*message["headers"], said]}
                 await send(message)
 
             await self._app(scope, receive, marked)

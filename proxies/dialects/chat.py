@@ -68,6 +68,49 @@ class ChatParams(Open):
     web_search_options: dict[str, Any] | None = None
 
 
+def is_completion(body: dict[str, Any]) -> bool:
+    """Whether an answer is a completion: it has a choice, and each has a message."""
+    choices = body.get("choices")
+    return (
+        isinstance(choices, list)
+        and bool(choices)
+        and all(isinstance(choice, dict) and isinstance(choice.get("message"), dict) for choice in choices)
+    )
+
+
+def as_said(body: dict[str, Any]) -> dict[str, Any]:
+    """A completion or a chunk with what the provider said where it had it, and not where LiteLLM puts it.
+
+    A refusal stands in the message; and the chunk with the usage has no choice.
+    """
+    choices = body.get("choices")
+    if not isinstance(choices, list):
+        return body
+    if (
+        body.get("usage")
+        and body.get("object") == "chat.completion.chunk"
+        and all(map(_says_nothing, choices))
+    ):
+        return {**body, "choices": []}
+    return {**body, "choices": [_with_refusal(choice) for choice in choices]}
+
+
+def _says_nothing(choice: dict[str, Any]) -> bool:
+    delta = choice.get("delta")
+    return not choice.get("finish_reason") and not (isinstance(delta, dict) and any(delta.values()))
+
+
+def _with_refusal(choice: dict[str, Any]) -> dict[str, Any]:
+    place = "delta" if "delta" in choice else "message"
+    message = choice.get(place)
+    kept = message.get("provider_specific_fields") if isinstance(message, dict) else None
+    if not (isinstance(message, dict) and isinstance(kept, dict) and kept.get("refusal")):
+        return choice
+    rest = {name: value for name, value in kept.items() if name != "refusal"}
+    said = {**message, "refusal": kept["refusal"], "provider_specific_fields": rest or None}
+    return {**choice, place: said}
+
+
 class ChatFraming:
     """OpenAI's chunks, nameless, closed by `[DONE]` come what may."""
 
@@ -78,7 +121,7 @@ class ChatFraming:
     ) -> AsyncIterator[dict[str, Any]]:
         # Where they end is known to the backends alone.
         async for chunk in chunks:
-            yield {**without_nulls(chunk), "model": model}
+            yield {**without_nulls(as_said(chunk)), "model": model}
 
     def frame(self, chunk: dict[str, Any]) -> bytes:
         return encode(json_text(chunk))

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from proxies.dialects.base import Framing
-from proxies.dialects.chat import ChatFraming, ChatParams
+from proxies.dialects.chat import ChatFraming, ChatParams, as_said, is_completion
 from proxies.dialects.embeddings import EmbeddingsParams, is_embeddings
-from proxies.dialects.messages import MessagesFraming, MessagesParams
+from proxies.dialects.messages import MessagesFraming, MessagesParams, is_message
 from proxies.dialects.responses import ResponsesFraming, ResponsesParams, is_response
 from proxies.memory.strategies import Layout
 
@@ -24,6 +24,7 @@ class Kind:
     LiteLLM's for it, by its place in the package. `shape` types the parameters, `is_answer` knows a whole
     answer, and `framing` writes a stream; without it there are none. `layout` is where the request
     has its messages; without it no memories go in. `nulls`: a whole answer keeps them, as the LiteLLM process does.
+    `as_said` puts back into a whole answer what LiteLLM has moved.
     """
 
     route: str
@@ -34,16 +35,26 @@ class Kind:
     layout: Layout | None = None
     bare: bool = False
     nulls: bool = False
+    as_said: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: body
 
 
 _TABLE = (
-    Kind("chat/completions", "acompletion", ChatParams, ChatFraming(), layout="openai", bare=True),
+    Kind(
+        "chat/completions",
+        "acompletion",
+        ChatParams,
+        ChatFraming(),
+        layout="openai",
+        is_answer=is_completion,
+        bare=True,
+        as_said=as_said,
+    ),
     Kind(
         "messages",
         "anthropic.messages.acreate",
         MessagesParams,
         MessagesFraming(),
-        is_answer=lambda body: body.get("type") == "message",
+        is_answer=is_message,
         layout="anthropic",
         nulls=True,
     ),

@@ -59,6 +59,16 @@ class MessagesParams(Open):
     top_p: float | None = None
 
 
+def is_message(body: dict[str, Any]) -> bool:
+    """Whether an answer is a message: a list of blocks."""
+    content = body.get("content")
+    return (
+        body.get("type") == "message"
+        and isinstance(content, list)
+        and all(isinstance(block, dict) for block in content)
+    )
+
+
 class MessagesFraming:
     """Anthropic's events, each named by its `type`; `message_stop` is the only good end."""
 

@@ -116,7 +116,8 @@ async def _plain(services: Services, call: Call, kind: Kind, enriched: Enriched)
     record = current()
     with record.upstream:
         reply = await services.backend.complete(call)
-    body = {**(reply.body if kind.nulls else without_nulls(reply.body)), "model": call.model}
+    said = kind.as_said(reply.body)
+    body = {**(said if kind.nulls else without_nulls(said)), "model": call.model}
     record.note_usage(body)
     if not kind.is_answer(body):
         raise ProxyError(502, UNREADABLE)

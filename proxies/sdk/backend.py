@@ -18,10 +18,11 @@ from typing import Any
 
 import httpx
 
+from proxies.answers import asked_at
 from proxies.backend import Call, Reply
 from proxies.config.models import Deployment, ProxyConfig
 from proxies.dialects.kinds import KINDS
-from proxies.egress import UNASKED, Guard, add_hooks, noting_calls
+from proxies.egress import UNASKED, UNREAD, Guard, add_hooks, noting_calls
 from proxies.errors import ProxyError
 from proxies.headers import from_litellm
 from proxies.sdk.clients import client_for
@@ -49,7 +50,7 @@ class SdkBackend:
         send_as_given()
         _import_early()
         _make_known(self._config.model_list)
-        _guard_own_clients(Guard(self._config.limits.answers))
+        _guard_own_clients(Guard(self._config.limits.answers, mends=True))
         # Its table of tokens takes half a second to be read, and would be with the first stream.
         await asyncio.to_thread(_litellm().token_counter, model="", text="")
         self._started = True
@@ -60,13 +61,15 @@ class SdkBackend:
 
     async def complete(self, call: Call) -> Reply:
         async def ask(deployment: Deployment) -> Any:
-            return await _function(call)(**await self._request(call, deployment))
+            with asked_at(call.route):
+                return await _function(call)(**await self._request(call, deployment))
 
         with noting_calls() as made:
             try:
                 answer = await self._router.run(call.model, ask)
             except Exception as error:
-                raise _refusal(error, call.route, asked=bool(made)) from None
+                unread = made.answered or bool(getattr(error, UNREAD, False))
+                raise _refusal(error, call.route, asked=bool(made), unread=unread) from None
         unset = KINDS[call.route].nulls
         return Reply(answer if isinstance(answer, dict) else _dump(answer, unset), _provider_headers(answer))
 
@@ -74,7 +77,7 @@ class SdkBackend:
         bodies: list[httpx.AsyncByteStream] = []
 
         async def ask(deployment: Deployment) -> Any:
-            with bodies_of_answers(bodies):
+            with bodies_of_answers(bodies), asked_at(call.route):
                 return await _function(call)(**await self._request(call, deployment))
 
         with noting_calls() as made:
@@ -147,17 +150,17 @@ class SdkStream:
             await body.aclose()
 
 
-def _refusal(error: Exception, route: str, *, asked: bool) -> Exception:
+def _refusal(error: Exception, route: str, *, asked: bool, unread: bool = False) -> Exception:
     """Turn what LiteLLM raised, the provider's error or its own, into ours; anything else is a bug and stays.
 
-    `asked`: a provider was called before.
+    `asked`: a provider was called before; `unread`: its answer, a success, is what failed LiteLLM.
     """
     if isinstance(error, httpx.HTTPError):
         return connection_error(error)
     status = getattr(error, "status_code", None)
     unasked = _unasked(error, asked)
     if not isinstance(status, int):
-        if not unasked:
+        if not unasked and not unread:
             return error
         status = 400
     behind = getattr(error, "original_exception", None)
@@ -172,7 +175,8 @@ def _refusal(error: Exception, route: str, *, asked: bool) -> Exception:
         status,
         _public(str(getattr(error, "message", None) or error), route),
         answered=bool(provider),
-        unasked=route if unasked and not provider else None,
+        unasked=route if unasked and not unread and not provider else None,
+        unread=unread,
         code=text_or_none(code),
         param=text_or_none(getattr(error, "param", None)),
         headers=provider,

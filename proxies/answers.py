@@ -1,0 +1,337 @@
+"""Mends a provider's answer before LiteLLM reads it, where LiteLLM would lose, invent or stumble over something.
+
+provider ── guard (`proxies.egress`) ── mended ──> LiteLLM
+              ├─ an error     in whichever shape: its sentence where OpenAI has it
+              ├─ a whole      no completion, or one that did not end as it should: a 502 of ours
+              └─ a stream     its chunks repaired (`proxies.chunks`); a whole answer instead of it becomes one
+
+It imports httpx alone, as `proxies.egress` does, since it runs in the LiteLLM process, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import httpx
+
+from proxies.chunks import FINISH_REASONS, UNREADABLE, Unfinished, data_of, events, repaired, unknown_end
+
+Json = Any
+
+_route: ContextVar[str] = ContextVar("route", default="")
+_USAGE_WANTED = re.compile(rb'"include_usage"\s*:\s*true')
+_HEADS = (b"data:", b"event:", b":", b"id:", b"retry:")
+
+
+@contextlib.contextmanager
+def asked_at(route: str) -> Iterator[None]:
+    """Note the route that the client asked at: calls inside are answered for it, in its dialect."""
+    token = _route.set(route)
+    try:
+        yield
+    finally:
+        _route.reset(token)
+
+
+def upstream_kind(request: httpx.Request) -> str:
+    """How the provider was asked: by the name of a route of ours, or an empty text for another way."""
+    path = request.url.path.rstrip("/")
+    known = ("chat/completions", "messages", "responses") if request.method == "POST" else ()
+    return next((kind for kind in known if path.endswith(f"/{kind}")), "")
+
+
+def translated(kind: str) -> bool:
+    """Whether LiteLLM makes another dialect's answer of one of this kind, for the client that asked."""
+    route = _route.get()
+    return bool(route) and not route.endswith(kind)
+
+
+def mended_error(body: bytes) -> bytes:
+    """The body of an error, with its sentence where OpenAI has it; what has it there already, and a page, as it is."""
+    document = _parsed(body)
+    if document is None or (isinstance(document, dict) and _has_sentence(document.get("error"))):
+        return body
+    found = _sentence(document)
+    if not found or isinstance(document, str):
+        return body
+    about = _about(document)
+    error: dict[str, Json] = {
+        "message": found,
+        "type": _text(about, "type", "status"),
+        "param": _text(about, "param"),
+    }
+    code = about.get("code")
+    error["code"] = code if isinstance(code, str | int) and not isinstance(code, bool) else None
+    return json.dumps({"error": error}).encode()
+
+
+def mended_whole(kind: str, body: bytes) -> tuple[bytes, str]:
+    """A successful answer as LiteLLM can read it, and, where there is none in it, the sentence of a failure."""
+    if body.lstrip().startswith(_HEADS):
+        return body, UNREADABLE
+    document = _parsed(body)
+    if not isinstance(document, dict):
+        return body, ""  # LiteLLM says so
+    if (
+        kind == "chat/completions"
+        and not document.get("choices")
+        and (said := _sentence(document.get("error")))
+    ):
+        return body, said
+    if kind == "chat/completions":
+        return _mended_completion(body, document, translated(kind))
+    if kind == "messages" and translated(kind) and _unknown_stop(document.get("stop_reason")):
+        return body, unknown_end(document["stop_reason"])
+    return body, ""
+
+
+def status_within(body: bytes) -> int:
+    """The status that an error within a success names; without one it is 502."""
+    document = _parsed(body)
+    error = document.get("error") if isinstance(document, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) and 400 <= code <= 599 else 502
+
+
+def as_stream(kind: str, body: bytes, request: bytes) -> tuple[bytes, str]:
+    """The events that a whole answer would have come as, had it been streamed; else the sentence of a failure."""
+    body, failure = mended_whole(kind, body)
+    document = _parsed(body)
+    if failure or not isinstance(document, dict):
+        return b"", failure or UNREADABLE
+    if said := _sentence(document.get("error")):
+        return b"", said
+    if kind == "chat/completions" and document.get("choices"):
+        return _chunks_of(document, with_usage=_USAGE_WANTED.search(request) is not None), ""
+    if kind == "messages" and document.get("type") == "message":
+        return _message_events(document), ""
+    return b"", UNREADABLE
+
+
+class Resumed(httpx.AsyncByteStream):
+    """A body whose beginning has been looked at."""
+
+    def __init__(self, body: httpx.AsyncByteStream) -> None:
+        self._body = body
+        self._pieces = aiter(body)
+        self._start = b""
+
+    async def is_json(self) -> bool:
+        """Whether it begins as an object or a list does, once there is anything of it."""
+        while not self._start.strip() and (piece := await anext(self._pieces, b"")):
+            self._start += piece
+        return self._start.lstrip().startswith((b"{", b"["))
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._start:
+            yield self._start
+        async for piece in self._pieces:
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+class MendedStream(httpx.AsyncByteStream):
+    """The body of a stream, repaired as it comes."""
+
+    def __init__(self, body: httpx.AsyncByteStream, kind: str) -> None:
+        self._body = body
+        pieces = aiter(body)
+        match kind:
+            case "chat/completions":
+                self._pieces = repaired(pieces, translated=translated(kind))
+            case "messages" if translated(kind):
+                self._pieces = _whole_message(pieces)
+            case "responses":
+                self._pieces = _named(pieces)
+            case _:  # Anthropic's for a client of Anthropic's, which the front looks at
+                self._pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._pieces:
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+async def _named(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """OpenAI's events; raises `Unfinished` for those of another API."""
+    async for event in events(pieces):
+        document = _parsed(data_of(event).encode())
+        if isinstance(document, dict) and "type" not in document and "error" not in document:
+            raise Unfinished(UNREADABLE)
+        yield event
+
+
+async def _whole_message(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Anthropic's events; raises `Unfinished` where they end without an end, or with one that nobody knows."""
+    ended = False
+    async for event in events(pieces):
+        document = _parsed(data_of(event).encode())
+        if isinstance(document, dict):
+            ended = ended or document.get("type") in ("message_stop", "error")
+            delta = document.get("delta")
+            if isinstance(delta, dict) and _unknown_stop(delta.get("stop_reason")):
+                raise Unfinished(unknown_end(delta["stop_reason"]))
+        yield event
+    if not ended:
+        raise Unfinished(UNREADABLE)
+
+
+def _unknown_stop(reason: Json) -> bool:
+    return reason is not None and reason not in FINISH_REASONS and reason != "pause_turn"
+
+
+def _mended_completion(body: bytes, document: dict[str, Json], for_others: bool) -> tuple[bytes, str]:
+    choices = document.get("choices")
+    if not isinstance(choices, list):
+        return body, ""
+    changed = False
+    for choice in choices:
+        if not isinstance(choice, dict):
+            continue
+        reason = choice.get("finish_reason")
+        if reason is not None and reason not in FINISH_REASONS:
+            error = choice.get("error")
+            return body, (error.get("message") if isinstance(error, dict) else None) or unknown_end(reason)
+        message = choice.get("message")
+        if not isinstance(message, dict):
+            continue
+        if for_others and not all(map(_callable, message.get("tool_calls") or ())):
+            return body, UNREADABLE
+        # Unless it is told that there is no reasoning, LiteLLM cuts what looks like some out of the text.
+        if isinstance(content := message.get("content"), str) and "<" in content:
+            changed = changed or not {"reasoning_content", "reasoning"} & message.keys()
+            message.setdefault("reasoning_content", message.get("reasoning"))
+    return (json.dumps(document).encode() if changed else body), ""
+
+
+def _callable(call: Json) -> bool:
+    """Whether the arguments of a call are an object, as other dialects have them."""
+    function = call.get("function") if isinstance(call, dict) else None
+    arguments = function.get("arguments") if isinstance(function, dict) else None
+    return not arguments or isinstance(arguments, dict) or isinstance(_parsed(str(arguments).encode()), dict)
+
+
+def _chunks_of(document: dict[str, Json], *, with_usage: bool) -> bytes:
+    shared: dict[str, Json] = {
+        name: document[name] for name in ("id", "created", "model", "system_fingerprint") if name in document
+    }
+    shared["object"] = "chat.completion.chunk"
+    chunks = []
+    for choice in document["choices"]:
+        message = choice.get("message") or {}
+        delta = {name: value for name, value in message.items() if value is not None}
+        calls = message.get("tool_calls") or ()
+        if calls:
+            delta["tool_calls"] = [{**call, "index": number} for number, call in enumerate(calls)]
+        index = choice.get("index", 0)
+        chunks.append({**shared, "choices": [{"index": index, "delta": delta, "finish_reason": None}]})
+        reason = choice.get("finish_reason") or ("tool_calls" if calls else "stop")
+        chunks.append({**shared, "choices": [{"index": index, "delta": {}, "finish_reason": reason}]})
+    if with_usage and (usage := document.get("usage")):
+        chunks.append({**shared, "choices": [], "usage": usage})
+    return b"".join(f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks) + b"data: [DONE]\n\n"
+
+
+def _message_events(message: dict[str, Json]) -> bytes:
+    usage = message.get("usage") or {}
+    start = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
+    made: list[dict[str, Json]] = [{"type": "message_start", "message": start}]
+    for index, block in enumerate(message.get("content") or ()):
+        made.append({"type": "content_block_start", "index": index, "content_block": _emptied(block)})
+        made += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in _deltas(block)]
+        made.append({"type": "content_block_stop", "index": index})
+    delta = {name: message.get(name) for name in ("stop_reason", "stop_sequence")}
+    made += [{"type": "message_delta", "delta": delta, "usage": usage}, {"type": "message_stop"}]
+    return b"".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in made)
+
+
+def _emptied(block: dict[str, Json]) -> dict[str, Json]:
+    """How a block begins in a stream."""
+    empty: dict[str, dict[str, Json]] = {
+        "text": {"text": ""},
+        "tool_use": {"input": {}},
+        "thinking": {"thinking": "", "signature": ""},
+    }
+    return {**block, **empty.get(str(block.get("type")), {})}
+
+
+def _deltas(block: dict[str, Json]) -> list[dict[str, Json]]:
+    """The rest of it."""
+    match block.get("type"):
+        case "text":
+            return [{"type": "text_delta", "text": block.get("text", "")}]
+        case "tool_use":
+            return [{"type": "input_json_delta", "partial_json": json.dumps(block.get("input") or {})}]
+        case "thinking":
+            return [
+                {"type": "thinking_delta", "thinking": block.get("thinking", "")},
+                {"type": "signature_delta", "signature": block.get("signature", "")},
+            ]
+    return []
+
+
+_SENTENCES = (
+    "message", "msg", "detail", "error_description", "error_message", "errorMessage", "error_msg", "description",
+    "faultstring", "status_msg", "reason", "title",
+)  # fmt: skip
+_HOLDERS = ("error", "errors", "fault", "detail", "message", "data", "response", "base_resp")
+
+
+def _sentence(document: Json, depth: int = 0) -> str:
+    """The sentence in an error of any shape; empty where there is none."""
+    if depth > 4:
+        return ""
+    if isinstance(document, str):
+        return document.strip()
+    if isinstance(document, list):
+        found = [said for item in document[:20] if (said := _sentence(item, depth + 1))]
+        return "; ".join(dict.fromkeys(found))
+    if not isinstance(document, dict):
+        return ""
+    error = document.get("error")
+    if isinstance(error, dict | list) and (said := _sentence(error, depth + 1)):
+        return said
+    for name in _SENTENCES:
+        for key, value in document.items():
+            if key.lower() == name.lower() and isinstance(value, str) and value.strip():
+                return value
+    for name in _HOLDERS:
+        if said := _sentence(document.get(name), depth + 1):
+            return said
+    return ""
+
+
+def _about(document: Json) -> dict[str, Json]:
+    """The object that says the most of an error: the first one of a list, what stands under `error`."""
+    while isinstance(document, list):
+        document = document[0] if document else {}
+    if not isinstance(document, dict):
+        return {}
+    inner = document.get("error")
+    return _about(inner) if isinstance(inner, dict | list) else document
+
+
+def _text(about: dict[str, Json], *names: str) -> str | None:
+    return next((value for name in names if isinstance(value := about.get(name), str)), None)
+
+
+def _has_sentence(error: Json) -> bool:
+    return (
+        isinstance(error, dict) and isinstance(error.get("message"), str) and bool(error["message"].strip())
+    )
+
+
+def _parsed(body: bytes) -> Json:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
