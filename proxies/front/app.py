@@ -39,7 +39,7 @@ def build_app(
         try:
             traces.start()
             default_user.warn_at_start()
-            await memory.warn_at_start()
+            await memories.warn_at_start()
             await backend.start()
             yield
         finally:
