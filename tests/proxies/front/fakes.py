@@ -8,8 +8,12 @@ from typing import Any
 
 from proxies.backend import Call, Reply
 from proxies.config.models import ProxyConfig
+from tests import samples
 
 KEY = "sk-test-0123456789abcdef"
+
+CHOICES = samples.completion()["choices"]
+"""What a chat completion says where its test doesn't care."""
 
 
 def make_config(**sections: Any) -> ProxyConfig:
@@ -50,7 +54,10 @@ class FakeStream:
 
 
 class FakeBackend:
-    """Answers every call with `reply` or `chunks`, or raises `error`; remembers what happened."""
+    """Answers every call with `reply` or `chunks`, or raises `error`; remembers what happened.
+
+    To a `reply` that is a chat completion it adds a choice, unless the test gives its own: no answer is without one.
+    """
 
     def __init__(
         self,
@@ -83,7 +90,8 @@ class FakeBackend:
 
     async def complete(self, call: Call) -> Reply:
         await self._answer(call)
-        return Reply(self._reply, self._headers)
+        choices = {"choices": CHOICES} if call.route == "chat/completions" else {}
+        return Reply({**choices, **self._reply}, self._headers)
 
     async def stream(self, call: Call) -> FakeStream:
         await self._answer(call)

@@ -14,7 +14,7 @@ from proxies.errors import ProxyError, envelope, internal_error
 from proxies.front.app import build_app
 from proxies.front.routes import TABLE
 from proxies.upstream_errors import upstream_error
-from tests.proxies.front.fakes import KEY, FakeBackend, make_config
+from tests.proxies.front.fakes import CHOICES, KEY, FakeBackend, make_config
 
 AUTH = {"authorization": f"Bearer {KEY}"}
 ASKED = {"model": "fast", "messages": [{"role": "user", "content": "hi"}]}
@@ -35,7 +35,7 @@ async def test_plain_completion(path: str) -> None:
     )
     response = await ask(backend, "POST", path, json={**ASKED, "temperature": 1, "odd": None}, headers=AUTH)
     assert response.status_code == 200
-    assert response.json() == {"id": "x", "text": "zwölf", "model": "fast"}
+    assert response.json() == {"choices": CHOICES, "id": "x", "text": "zwölf", "model": "fast"}
     assert dict(response.headers) == {
         "content-type": "application/json",
         "content-length": str(len(response.content)),
@@ -278,7 +278,7 @@ async def test_a_number_that_json_cannot_write_is_null() -> None:
     """Whatever a provider sends, the client gets JSON."""
     backend = FakeBackend(reply={"id": "x", "logprob": float("-inf")})
     response = await ask(backend, "POST", "/v1/chat/completions", json=ASKED, headers=AUTH)
-    assert response.json() == {"id": "x", "logprob": None, "model": "fast"}
+    assert response.json() == {"choices": CHOICES, "id": "x", "logprob": None, "model": "fast"}
 
 
 async def test_a_name_of_megabytes_is_not_repeated() -> None:

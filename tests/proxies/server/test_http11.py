@@ -20,6 +20,7 @@ from proxies.front.routes import TABLE
 from proxies.server import http11 as module
 from proxies.server.http11 import http11, largest_head, make_room
 from proxies.server.room import PROBE_PLACES
+from tests import samples
 from tests.proxies.front.fakes import KEY, FakeBackend, make_config
 
 KEY_LINE = f"authorization: Bearer {KEY}\r\n"
@@ -35,7 +36,7 @@ async def served(**limits: Any) -> AsyncIterator[int]:
     sock.bind(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(
-            build_app(config, FakeBackend(reply={"type": "message"})),
+            build_app(config, FakeBackend(reply=samples.message())),
             http=http11(config.limits),
             h11_max_incomplete_event_size=largest_head(config.limits),
             log_config=None,
