@@ -5,7 +5,6 @@ Read it beside `proxies/sdk/backend.py`: the same functions in the same order, a
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -22,7 +21,7 @@ from proxies.headers import from_litellm
 from proxies.litellm_refusals import is_litellms_own
 from proxies.provider_message import of_validation
 from proxies.sessions import ProxySessionManager
-from proxies.support.jsontext import json_object, text_or_none
+from proxies.support.jsontext import json_between, json_object, text_or_none
 from proxies.support.sse import SSEDecoder
 from proxies.upstream_errors import connection_error, read_object, upstream_error
 
@@ -72,7 +71,7 @@ class BinaryBackend:
     async def complete(self, call: Call) -> Reply:
         session = await self._session(call.user_id)
         try:
-            answer = await session.request(method="POST", **self._request(call))
+            answer = await session.request(method="POST", **await self._request(call))
         except httpx.HTTPError as error:
             raise connection_error(error, _GONE) from None
         if answer.status_code != 200:
@@ -85,7 +84,7 @@ class BinaryBackend:
         async with AsyncExitStack() as opened:
             try:
                 answer = await opened.enter_async_context(
-                    session.stream(method="POST", **self._request(call))
+                    session.stream(method="POST", **await self._request(call))
                 )
                 if answer.status_code != 200:
                     text = (await answer.aread()).decode("utf-8", "replace")
@@ -143,7 +142,7 @@ class BinaryBackend:
             unasked = unasked or is_litellms_own(_said(text)[0])
         return _refusal(status, text, headers, route if unasked else None, unread)
 
-    def _request(self, call: Call) -> dict[str, Any]:
+    async def _request(self, call: Call) -> dict[str, Any]:
         """LiteLLM forwards `x-*` headers as they are; the others it only takes as a parameter."""
         body: dict[str, Any] = {"model": call.model, **call.params}
         as_parameter = {name: value for name, value in call.headers.items() if not name.startswith("x-")}
@@ -155,7 +154,7 @@ class BinaryBackend:
         return {
             "url": f"{self._url}/v1/{call.route}",
             "headers": headers,
-            "content": json.dumps(body, separators=(",", ":")).encode(),
+            "content": await json_between(body),
         }
 
     def _own_headers(self, model: str) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def parse_object(body: bytes, max_nesting: int) -> dict[str, Any]:
     try:
         text = body.decode("utf-8-sig")
         value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
-        if "\\ud" in text.lower():
+        if "\\" in text and ("\\ud" in text or "\\uD" in text):
             json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair can't be sent on
     except RecursionError:
         raise _too_deep(max_nesting) from None

@@ -8,6 +8,7 @@ could read differently.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -25,16 +26,20 @@ Check = Callable[[str, Any], None]
 READ = ("metadata", "model")
 """Fields whose values LiteLLM obeys: `metadata` is JSON to it."""
 _LARGEST_READ = 64 * 1024
+_STEP = 16 * 1024
+"""Bytes that are read before others have their turn."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]+(\[\])?")
 _NESTED_NAMES = ("expires_after[anchor]", "expires_after[seconds]")
 """The only names with something in their brackets that LiteLLM reads as OpenAI does."""
 
 
 class Rewriter:
-    """One form. `content_type` is that of the bytes which `checked` gives."""
+    """One form, of `most` fields at most. `content_type` is that of the bytes which `checked` gives."""
 
-    def __init__(self, boundary: bytes, check: Check) -> None:
+    def __init__(self, boundary: bytes, check: Check, most: int) -> None:
         self._check = check
+        self._most = most
+        self._fields = 0
         self._boundary = secrets.token_hex(16).encode()
         self.content_type = f"multipart/form-data; boundary={self._boundary.decode()}"
         self._out = bytearray()
@@ -58,9 +63,11 @@ class Rewriter:
         """The form written anew. Raises `ProxyError` 400 for one that can't be read, and what `check` raises."""
         try:
             async for piece in pieces:
-                self._parser.write(piece)
-                if self._out:
-                    yield self._taken()
+                for start in range(0, len(piece), _STEP):
+                    self._parser.write(piece[start : start + _STEP])
+                    if self._out:
+                        yield self._taken()
+                    await asyncio.sleep(0)  # a form may consist of many small fields
             self._parser.finalize()
         except FormParserError:
             raise _unreadable() from None
@@ -73,6 +80,9 @@ class Rewriter:
         return out
 
     def _begin_part(self) -> None:
+        self._fields += 1
+        if self._fields > self._most:
+            raise ProxyError(400, f"The form has more than {self._most} fields.")
         self._header = b""
         self._value = b""
         self._headers: dict[bytes, bytes] = {}

@@ -30,9 +30,10 @@ from proxies.front.models import unknown_model
 from proxies.front.observing.record import current
 from proxies.front.readable import JSON_TYPES, boundary_of, checked_query
 from proxies.front.services import Services
+from proxies.front.sizes import apart, check_sizes, check_values
 from proxies.front.steering import check_steering, has_own_file_search
 from proxies.headers import check_travels, for_client, for_provider
-from proxies.support.jsontext import json_text
+from proxies.support.jsontext import json_in_steps
 
 _SAFE_PATH = re.compile(r"(/(?!\.+(?:/|$))[A-Za-z0-9._~:@!$&'()*+,=-]+)+")
 _ABOUT_THE_ANSWER = ("content-type", "content-disposition", "content-length")
@@ -60,12 +61,13 @@ async def forward(services: Services, request: Request) -> ASGIApp:
     uploaded = asyncio.Event()
     body: bytes | AsyncIterator[bytes]
     if boundary is not None:
-        form = Rewriter(boundary, check.field)
+        form = Rewriter(boundary, check.field, services.config.limits.max_parts)
         headers["content-type"] = form.content_type
         body = _and_then(form.checked(read_pieces(request, limit, within)), uploaded)
     else:
         with record.reading:
-            body = check.json(await read_body(request, limit, within))
+            sent = await read_body(request, limit, within)
+        body = await apart(sent, lambda: check.json(sent))
         if body:
             headers["content-type"] = JSON_TYPES[0]
         uploaded.set()
@@ -110,12 +112,15 @@ class _Check:
         """The checked body as it may go up; raises `ProxyError` 400, or 404 for a model that isn't configured."""
         if not body:
             return b""
-        value = parse_object(body, self._config.limits.max_nesting)
+        limits = self._config.limits
+        check_values(body, limits)
+        value = parse_object(body, limits.max_nesting)
+        check_sizes(value, limits)
         setting = self._family.model_setting
         if setting and "model" not in value and not self._config.general_settings.get(setting):
             raise ProxyError(400, "The parameter 'model' is missing.", param="model")
         self._steering(value)
-        return json_text(value).encode()
+        return json_in_steps(value)
 
     def field(self, name: str, value: str | None) -> None:
         """Return when a field may go up; `value` only of those that LiteLLM reads."""

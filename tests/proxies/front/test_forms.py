@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,12 +22,14 @@ def field(name: str, content: bytes = b"x") -> bytes:
     return part(b'Content-Disposition: form-data; name="%b"' % name.encode(), content)
 
 
-async def rewritten(form: bytes, size: int = 10_000, check: Any = lambda name, value: None) -> bytes:
+async def rewritten(
+    form: bytes, size: int = 10_000, check: Any = lambda name, value: None, most: int = 100
+) -> bytes:
     async def pieces() -> AsyncIterator[bytes]:
         for at in range(0, len(form), size):
             yield form[at : at + size]
 
-    rewriter = Rewriter(b"b", check)
+    rewriter = Rewriter(b"b", check, most)
     out = b"".join([piece async for piece in rewriter.checked(pieces())])
     boundary = rewriter.content_type.partition("boundary=")[2].encode()
     return out.replace(boundary, b"OURS")
@@ -110,3 +113,35 @@ async def test_half_a_form_is_none(form: bytes) -> None:
     """What has no end, or no beginning, is not a valid form."""
     with pytest.raises(ProxyError, match="not a valid form"):
         await rewritten(form)
+
+
+async def test_more_fields_than_allowed() -> None:
+    """A form has so many fields and no more, whatever they are called; the message says how many."""
+    form = field("a[]") * 5
+    assert await rewritten(form + b"--b--\r\n", most=5)
+    with pytest.raises(ProxyError, match="more than 4 fields") as refused:
+        await rewritten(form + b"--b--\r\n", most=4)
+    assert refused.value.status == 400
+
+
+async def test_a_part_with_large_headers() -> None:
+    """What stands above a part is limited by the parser, whether it is one header or many."""
+    for more in (b"X-A: " + b"x" * 9000, b"\r\n".join(b"X-%d: y" % n for n in range(1500))):
+        with pytest.raises(ProxyError, match="not a valid form"):
+            await rewritten(part(FILE + b"\r\n" + more) + b"--b--\r\n")
+
+
+async def test_others_have_their_turn() -> None:
+    """A form that is there as a whole is read in steps, between which the event loop goes on."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    await rewritten(part(FILE, b"x" * 1_000_000) + b"--b--\r\n", size=2_000_000)
+    counting.cancel()
+    assert turns > 50

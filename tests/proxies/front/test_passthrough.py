@@ -24,9 +24,9 @@ from tests.upstream import Handler, Upstream
 AUTH = {"authorization": f"Bearer {KEY}"}
 
 
-def app_before(process: Upstream) -> FastAPI:
+def app_before(process: Upstream, **sections: Any) -> FastAPI:
     """The binary application in front of a LiteLLM process."""
-    config = make_config()
+    config = make_config(**sections)
     sessions = process.sessions(ProxySessionManager)
     return build_app(config, BinaryBackend(config, "http://litellm.test", "sk-process", sessions))
 
@@ -35,9 +35,9 @@ def app_before(process: Upstream) -> FastAPI:
 def made() -> Callable[[Handler], Any]:
     """Makes a client of the binary app in front of a process that answers so, and gives that too."""
 
-    def make(answer: Handler) -> tuple[httpx.AsyncClient, Upstream]:
+    def make(answer: Handler, **sections: Any) -> tuple[httpx.AsyncClient, Upstream]:
         process = Upstream(answer)
-        transport = StreamingASGITransport(app_before(process))
+        transport = StreamingASGITransport(app_before(process, **sections))
         return httpx.AsyncClient(transport=transport, base_url="http://proxy", headers=AUTH), process
 
     return make
@@ -449,3 +449,35 @@ async def test_families_hide_no_route_of_ours() -> None:
     for family in FAMILIES:
         scope = {"type": "http", "method": "POST", "path": f"/v1/{family}", "headers": []}
         assert len([r for r in app.router.routes if r.matches(scope)[0] is Match.FULL]) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("threads/runs", {"messages": [{"role": "user", "content": "a"}] * 4}, "messages"),
+        ("assistants", {"tools": [{"type": "code_interpreter"}] * 4}, "tools"),
+        ("responses/compact", {"model": "fast", "input": [{"role": "user", "content": "a"}] * 4}, "input"),
+        ("batches", {"metadata": [0] * 1001}, None),
+    ],
+)
+async def test_sizes_are_limited(made: Any, path: str, body: dict[str, Any], param: str | None) -> None:
+    """The limits of requests to a model hold on data routes: 400 with the number, and nothing is handed on."""
+    client, process = made(
+        ok,
+        general_settings={"master_key": KEY},
+        limits={"max_messages": 3, "max_tools": 3, "max_values": 1000},
+    )
+    answer = await client.post(f"/v1/{path}", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == param
+    assert "at most" in answer.text or "more than 1000 values" in answer.text
+    assert process.requests == []
+
+
+async def test_the_number_of_a_forms_fields_is_limited(made: Any) -> None:
+    """As many as a message may have parts."""
+    client, process = made(ok, limits={"max_parts": 3})
+    fields = [("include[]", (None, b"a"))] * 3
+    answer = await client.post("/v1/audio/transcriptions", files=[("model", (None, b"fast")), *fields])
+    assert (answer.status_code, process.requests) == (400, [])
+    assert "more than 3 fields" in answer.text
