@@ -19,12 +19,13 @@ from parity.commands.options import (
     Unusable,
     expression_option,
     ledger_option,
+    litellm_option,
     load,
     scenarios_option,
     tier_option,
     workers_option,
 )
-from parity.observation.file import ObservationFile, versions
+from parity.observation.file import ObservationFile, header, versions
 from parity.observation.model import Header, Observation
 from parity.support.progress import progress
 from parity.targets.arms import Arm
@@ -55,6 +56,7 @@ from proxies.support.terminal import say
 @expression_option
 @workers_option
 @ledger_option
+@litellm_option
 @click.pass_context
 def observe(
     context: click.Context,
@@ -68,6 +70,7 @@ def observe(
     expression: str,
     workers: str,
     ledger: Path,
+    litellm: str | None,
 ) -> None:
     """Play the scenarios on one target and write down what was seen.
 
@@ -81,7 +84,7 @@ def observe(
     """
     loaded = load(paths)
     if "://" in target_name:
-        _refuse(context, ("tier", "workers", "ledger"), "without effect on a URL")
+        _refuse(context, ("tier", "workers", "ledger", "litellm"), "without effect on a URL")
         if not model:
             raise click.UsageError("a URL needs --model: the name to ask for")
         url = UrlTarget(name or host_of(target_name), target_name, os.environ.get(api_key_env, ""), model)
@@ -90,14 +93,14 @@ def observe(
     elif target_name in get_args(Arm):
         _refuse(context, ("model", "api_key_env"), "only for a URL")
         arm: Arm = target_name  # type: ignore[assignment]
-        plan = matrix.Plan(tier, (arm,), paths, expression, workers, ledger)
+        plan = matrix.Plan(tier, (arm,), paths, expression, workers, ledger, litellm)
         done, made_with = matrix.play(loaded, plan)
         observations = [o.model_copy(update={"target": name or arm}) for o in done.observations]
         if not done.verdict.complete or done.crashes:
             for text in done.crashes.values():
                 say(text, err=True)
             raise Unusable(done.verdict.line)
-        head = Header(target=name or arm, tier=tier, catalogue="", versions=made_with)
+        head = header(name or arm, arm, tier, "", made_with)
     else:
         raise click.UsageError(f"--target is binary, sdk or a URL, not {target_name!r}")
     planned = loaded.select(o.scenario for o in observations)
