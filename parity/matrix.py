@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,10 +24,10 @@ from parity.catalogue.selection import Selection
 from parity.judging.ledger import BUILT_IN as BUILT_IN_LEDGER
 from parity.judging.ledger import Ledger
 from parity.judging.verdict import Cell, Verdict
-from parity.observation.file import versions
+from parity.observation.file import DECIDING, versions
 from parity.observation.model import Observation
 from parity.plugin import Controller
-from parity.recorder.missing import record_missing
+from parity.recorder.missing import installed, played_as, record_missing
 from parity.support.progress import progress
 from parity.targets.arms import Arm
 
@@ -43,7 +43,8 @@ class Plan:
     """Says which cells are played, and how.
 
     `paths` are files or folders of scenarios, none for those that ship; `expression` is pytest's `-k`; `workers` a
-    number of processes, or `auto`.
+    number of processes, or `auto`; `litellm` is the version that the mocked tier plays, by default the one that
+    `played_as` chooses.
     """
 
     tier: Tier
@@ -52,6 +53,7 @@ class Plan:
     expression: str = ""
     workers: str = "0"
     ledger: Path = BUILT_IN_LEDGER
+    litellm: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def run(plan: Plan, on_report: Callable[[Cell], None] = lambda _: None) -> Run:
         *("-c", str(INI), "--rootdir", str(Path.cwd()), "--noconftest", "-p", "no:cacheprovider"),
         *("--parity-tier", plan.tier, "--parity-ledger", str(plan.ledger)),
         *("-n", plan.workers, "--import-mode=importlib"),
+        *(("--parity-litellm", plan.litellm) if plan.litellm else ()),
         *(argument for arm in plan.arms for argument in ("--parity-target", arm)),
         *(("-k", plan.expression) if plan.expression else ()),
         *(str(path.resolve()) for path in plan.paths or (catalogues.BUILT_IN,)),
@@ -148,8 +151,15 @@ def play(catalogue: Catalogue, plan: Plan) -> tuple[Run, dict[str, str]]:
     """
     loaded = catalogue.for_tier(plan.tier)
     Ledger.load(plan.ledger)  # before anything is recorded
-    recorded = record_missing(loaded, plan.workers) if plan.tier == "mocked" else ()
-    made_with = versions("litellm", recordings=recorded)
+    if plan.tier == "mocked":
+        plan = replace(plan, litellm=played_as(plan.litellm))
+        record_missing(loaded, str(plan.litellm), plan.workers)
+    elif plan.litellm not in (None, installed()):
+        raise MatrixError(
+            f"the live tier plays the LiteLLM that is installed, {installed() or 'none'}; "
+            f"`parity versions {plan.litellm}` plays another"
+        )
+    made_with = versions(*DECIDING, recordings=plan.litellm if plan.tier == "mocked" else None)
     with progress(f"{plan.tier} tier", len(loaded) * len(plan.arms)) as advance:
         done = run(plan, on_report=lambda cell: advance(f"{cell}"))
     return done, made_with

@@ -20,11 +20,11 @@ import pytest
 
 from parity.catalogue import loading
 from parity.catalogue.scenario import TIERS, Scenario, Tier
-from parity.judging.ledger import BUILT_IN, Ledger, LedgerError
+from parity.judging.ledger import BUILT_IN, Ledger, LedgerError, Subject
 from parity.judging.verdict import Cell, Verdict, judge
-from parity.observation.file import dumps, loads
+from parity.observation.file import dumps, loads, versions
 from parity.observation.model import Observation
-from parity.recording.file import RecordingError
+from parity.recording.file import REFERENCE, RecordingError
 from parity.targets import stack, target
 from parity.targets.arms import ARMS, Arm
 
@@ -61,6 +61,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="play on this arm only (repeatable; default: both)",
     )
     group.addoption(
+        "--parity-litellm", metavar="VERSION", help="the LiteLLM whose recordings the mocked tier plays"
+    )
+    group.addoption(
         "--parity-ledger", default=str(BUILT_IN), metavar="FILE", help="the ledger of known divergences"
     )
 
@@ -70,12 +73,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if tier is None:
         return
     chosen = tuple(config.getoption("parity_target") or ARMS)
+    litellm = config.getoption("parity_litellm") or (
+        versions("litellm").get("litellm") if tier == "live" else None
+    )
     if hasattr(config, "workerinput"):
         text = config.workerinput.get(STACK)
         live = stack.Stack.load(text) if text else None
-        config.pluginmanager.register(Player(tier, chosen, live), "parity-player")
+        config.pluginmanager.register(Player(tier, chosen, litellm, live), "parity-player")
         return
-    config.pluginmanager.register(Player(tier, chosen), "parity-player")
+    config.pluginmanager.register(Player(tier, chosen, litellm), "parity-player")
     if not config.pluginmanager.has_plugin("parity-controller"):
         config.pluginmanager.register(Controller(), "parity-controller")
 
@@ -92,14 +98,17 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 class Player:
     """Lists the cells of a run, and plays them."""
 
-    def __init__(self, tier: Tier, chosen: Iterable[Arm], live: stack.Stack | None = None) -> None:
+    def __init__(
+        self, tier: Tier, chosen: Iterable[Arm], litellm: str | None = None, live: stack.Stack | None = None
+    ) -> None:
         self.tier = tier
+        self.litellm = litellm or REFERENCE
         self.arms = tuple(chosen)
         self.live = live
 
     def target(self, arm: Arm) -> target.Target:
         if self.tier == "mocked":
-            return target.MockedTarget(arm)
+            return target.MockedTarget(arm, self.litellm)
         assert self.live is not None, "the controller starts the live stack before any cell is played"
         return self.live.target(arm)
 
@@ -224,7 +233,13 @@ class Controller:
         player = _player(session.config)
         if self.planned:
             self.verdict = judge(
-                self.planned, self.observations, self.catalogue, self._ledger, player.tier, player.arms
+                self.planned,
+                self.observations,
+                self.catalogue,
+                self._ledger,
+                player.tier,
+                player.arms,
+                subjects={arm: Subject(arm, player.litellm) for arm in player.arms},
             )
             if not self.verdict.ok and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED

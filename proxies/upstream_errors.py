@@ -83,6 +83,7 @@ _CONNECTION = re.compile(
     r"|Response payload is not completed|peer closed connection|incomplete chunked read"
     r"|All connection attempts failed|Connection refused|Name or service not known|ConnectionResetError"
     r"|incomplete message body|without sending a response|closed the responses stream before any terminal event"
+    r"|^Stream ended before a finish_reason was received"
 )
 
 
@@ -106,7 +107,9 @@ _RAW_BODY = re.compile(
 )
 
 
-_NO_COMPLETION = re.compile(r"LiteLLM: provider returned '\w+' that is not a list")
+_NO_COMPLETION = re.compile(
+    r"LiteLLM: provider returned ('\w+' that is not a list|a response with no 'choices')"
+)
 
 
 # LiteLLM stumbles over a completion that lacks a field; its process then blames the request, with a 400.
@@ -119,6 +122,7 @@ _STUMBLED = re.compile(
 
 _OWN_TIMEOUT = re.compile(
     r"timeout value=|Timeout passed=|^(Request|Connection) timed out\.?$|[Rr]ead timeout"
+    r"|^Timeout on reading data from socket$"
 )
 
 

@@ -14,7 +14,7 @@ from parity.commands.options import (
     scenarios_option,
 )
 from parity.judging.evidence import too_little
-from parity.judging.ledger import Ledger
+from parity.judging.ledger import Ledger, Subject
 from parity.judging.verdict import Cell, judge
 from parity.observation.file import ObservationFile
 from parity.observation.model import Header
@@ -77,9 +77,6 @@ def diff(
         raise Unusable(what)
     if one.target == other.target:
         raise Unusable(f"both files are of {one.target!r}; name one of them with `parity observe --name`")
-    litellm = {side.versions.get("litellm") for side in (one, other)} - {None}
-    if one.tier == "mocked" and len(litellm) > 1:
-        say("both replay recordings: what another LiteLLM changes shows with `--tier live`", err=True)
     loaded = load(paths)
     observations = [o for side in sides for o in side.observations]
     known = {s.id for s in loaded}
@@ -110,6 +107,7 @@ def diff(
         problems=problems,
         outside=outside,
         shapes_only=shapes,
+        subjects={h.target: Subject(h.architecture or h.target, h.litellm) for h in (one, other)},
     )
     finish(verdict, one.catalogue, {h.target: h.versions for h in (one, other)}, folder)
 

@@ -20,13 +20,14 @@ from parity.commands.options import (
     header_option,
     key_from,
     ledger_option,
+    litellm_option,
     load,
     scenarios_option,
     tier_option,
     workers_option,
 )
 from parity.judging.evidence import too_little
-from parity.observation.file import ObservationFile, versions
+from parity.observation.file import ObservationFile, header, versions
 from parity.observation.model import Header, Observation
 from parity.observation.outcome import tally
 from parity.support.progress import progress
@@ -59,6 +60,7 @@ from proxies.support.terminal import say
 @expression_option
 @workers_option
 @ledger_option
+@litellm_option
 @click.pass_context
 def observe(
     context: click.Context,
@@ -73,6 +75,7 @@ def observe(
     expression: str,
     workers: str,
     ledger: Path,
+    litellm: str | None,
 ) -> None:
     """Play the scenarios on one target and write down what was seen.
 
@@ -87,7 +90,7 @@ def observe(
     """
     loaded = load(paths)
     if "://" in target_name:
-        _refuse(context, ("tier", "workers", "ledger"), "without effect on a URL")
+        _refuse(context, ("tier", "workers", "ledger", "litellm"), "without effect on a URL")
         if not model:
             raise click.UsageError("a URL needs --model: the name to ask for")
         key = key_from(api_key_env)
@@ -98,14 +101,14 @@ def observe(
     elif target_name in get_args(Arm):
         _refuse(context, ("model", "api_key_env", "headers"), "only for a URL")
         arm: Arm = target_name  # type: ignore[assignment]
-        plan = matrix.Plan(tier, (arm,), paths, expression, workers, ledger)
+        plan = matrix.Plan(tier, (arm,), paths, expression, workers, ledger, litellm)
         done, made_with = matrix.play(loaded, plan)
         observations = [o.model_copy(update={"target": name or arm}) for o in done.observations]
         if not done.verdict.complete or done.crashes:
             for text in done.crashes.values():
                 say(text, err=True)
             raise Unusable(done.verdict.line)
-        head = Header(target=name or arm, tier=tier, catalogue="", versions=made_with)
+        head = header(name or arm, arm, tier, "", made_with)
     else:
         raise click.UsageError(f"--target is binary, sdk or a URL, not {target_name!r}")
     planned = loaded.select(o.scenario for o in observations)

@@ -76,6 +76,11 @@ ledger_option = click.option(
     default=ledgers.BUILT_IN,
     help="The ledger of known divergences (default: the built-in one).",
 )
+litellm_option = click.option(
+    "--litellm",
+    metavar="VERSION",
+    help="The LiteLLM whose recordings the mocked tier plays (default: the one installed, else the newest recorded).",
+)
 expression_option = click.option(
     "-k", "expression", default="", help="Only cells whose name matches, as in pytest -k."
 )

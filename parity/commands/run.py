@@ -13,14 +13,15 @@ from parity.commands.options import (
     expression_option,
     finish,
     ledger_option,
+    litellm_option,
     load,
     scenarios_option,
     tier_option,
     workers_option,
 )
 from parity.matrix import Plan, play
-from parity.observation.file import ObservationFile
-from parity.observation.model import Header, Observation
+from parity.observation.file import ObservationFile, header
+from parity.observation.model import Observation
 from parity.support.files import check_writable
 from parity.targets.arms import ARMS
 from proxies.support.terminal import say
@@ -32,6 +33,7 @@ from proxies.support.terminal import say
 @expression_option
 @workers_option
 @ledger_option
+@litellm_option
 @click.option(
     "--report",
     "folder",
@@ -41,7 +43,13 @@ from proxies.support.terminal import say
     help="Folder for report.html, report.md, report.json, junit.xml and the observations.",
 )
 def run(
-    tier: Tier, paths: tuple[Path, ...], expression: str, workers: str, ledger: Path, folder: Path
+    tier: Tier,
+    paths: tuple[Path, ...],
+    expression: str,
+    workers: str,
+    ledger: Path,
+    litellm: str | None,
+    folder: Path,
 ) -> None:
     """Play the scenarios on both proxies and end in a verdict.
 
@@ -51,7 +59,7 @@ def run(
     """
     check_writable(folder)  # before the run, whose results could not be written
     loaded = load(paths)
-    done, made_with = play(loaded, Plan(tier, ARMS, paths, expression, workers, ledger))
+    done, made_with = play(loaded, Plan(tier, ARMS, paths, expression, workers, ledger, litellm))
     _write_observations(folder, done.observations, loaded, tier, made_with)
     planned = loaded.select(s.id for s in done.verdict.scenarios)
     finish(done.verdict, planned.hash, dict.fromkeys(ARMS, made_with), folder, done.crashes)
@@ -68,7 +76,7 @@ def _write_observations(
         mine = tuple(o for o in observations if o.target == arm)
         if mine:
             planned = loaded.select(o.scenario for o in mine)
-            head = Header(target=arm, tier=tier, catalogue=planned.hash, versions=made_with)
+            head = header(arm, arm, tier, planned.hash, made_with)
             path = folder / f"{arm}.jsonl"
             ObservationFile(head, mine).write(path)
             say(f"wrote {path}", err=True)

@@ -15,15 +15,16 @@ from parity import report
 from parity.catalogue import loading as catalogues
 from parity.commands.options import (
     ledger_option,
+    litellm_option,
     load,
     one,
     scenarios_option,
 )
 from parity.judging import ledger as ledgers
-from parity.judging.ledger import Ledger
+from parity.judging.ledger import Ledger, Subject
 from parity.judging.verdict import Cell, judge
 from parity.observation.file import observation_schema
-from parity.recorder.missing import record_missing
+from parity.recorder.missing import played_as, record_missing
 from parity.report import side_by_side
 from parity.targets.arms import ARMS
 from parity.targets.target import MockedTarget
@@ -47,14 +48,17 @@ def list_(paths: tuple[Path, ...], count: bool) -> None:
 @click.argument("scenario_id")
 @scenarios_option
 @ledger_option
-def show(scenario_id: str, paths: tuple[Path, ...], ledger: Path) -> None:
+@litellm_option
+def show(scenario_id: str, paths: tuple[Path, ...], ledger: Path, litellm: str | None) -> None:
     """Show one scenario: its text, the observations of both proxies, and the difference, side by side."""
     loaded = load(paths)
     scenario = one(loaded, scenario_id)
-    record_missing(loaded.select([scenario_id]))
-    observations = [asyncio.run(MockedTarget(arm).observe(scenario)) for arm in ARMS]
+    litellm = played_as(litellm)
+    record_missing(loaded.select([scenario_id]), litellm)
+    observations = [asyncio.run(MockedTarget(arm, litellm).observe(scenario)) for arm in ARMS]
     cells = [Cell(scenario=scenario_id, target=arm) for arm in ARMS]
-    verdict = judge(cells, observations, loaded, Ledger.load(ledger), "mocked", ARMS)
+    subjects: dict[str, Subject] = {arm: Subject(arm, litellm) for arm in ARMS}
+    verdict = judge(cells, observations, loaded, Ledger.load(ledger), "mocked", ARMS, subjects=subjects)
     side_by_side.show(scenario, observations, verdict)
     say(verdict.line)
     sys.exit(verdict.exit_code)

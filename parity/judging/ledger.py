@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -25,6 +27,14 @@ from parity.judging.jsonpath import from_path, to_path
 from proxies.support import yamlfile
 
 BUILT_IN = Path(__file__).parents[1] / "divergences.yaml"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Holds what a target is, whatever its name: an architecture, on a version of LiteLLM if that is known."""
+
+    architecture: str
+    litellm: str | None = None
 
 
 class LedgerError(Exception):
@@ -54,6 +64,22 @@ ScenarioId = Annotated[
 ]
 
 
+def _range(text: str) -> str:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier as error:
+        raise ValueError(f'{error}; write a range such as ">=1.106.2,<1.108"') from None
+    return text
+
+
+Range = Annotated[
+    str,
+    Field(min_length=1),
+    AfterValidator(_range),
+    Field(description='the versions of LiteLLM that do so, as PEP 440 writes them: ">=1.106.2,<1.108"'),
+]
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -62,8 +88,12 @@ class _Entry(BaseModel):
     path: Path_
     clause: Text = Field(description="the clause of docs/contract.md that decides who is right")
     why: Text
-    since: Text = Field(description="the LiteLLM version in which it was first seen")
+    litellm: Range
     probe: Text = Field(description="how to see it with LiteLLM alone")
+
+    def holds(self, litellm: str | None) -> bool:
+        """Return whether the entry is about this version of LiteLLM; None, an unknown one, counts as any."""
+        return litellm is None or SpecifierSet(self.litellm).contains(litellm, prereleases=True)
 
     def covers(self, scenario: str, tier: Tier) -> bool:
         """Return whether the entry applies to this scenario (by its id or its template's) in this tier."""
@@ -74,24 +104,35 @@ class Divergence(_Entry):
     """Allows two targets to differ; `values` holds what each shows after normalisation, or `<absent>`."""
 
     kind: Literal["divergence"] = "divergence"
-    values: dict[str, Any] = Field(description="by target, exactly two")
+    values: dict[str, Any] = Field(description="by architecture, exactly two")
 
     @model_validator(mode="after")
     def _two_values(self) -> Divergence:
         if len(self.values) != 2:
-            raise ValueError(f"needs the values of exactly two targets, has {len(self.values)}")
+            raise ValueError(f"needs the values of exactly two architectures, has {len(self.values)}")
         one, other = self.values.values()
         if same(one, other):
             raise ValueError("the two values are the same, so nothing differs")
         return self
 
-    def explains(self, difference: Difference, left_target: str, right_target: str) -> bool:
-        """Return whether the path and both values are exactly the listed ones."""
+    def explains(self, difference: Difference, left: Subject, right: Subject) -> bool:
+        """Return whether the path, both values and both versions are exactly the listed ones."""
         return (
             self.path == difference.path
-            and set(self.values) == {left_target, right_target}
-            and _listed(self.values[left_target], difference.left)
-            and _listed(self.values[right_target], difference.right)
+            and set(self.values) == {left.architecture, right.architecture}
+            and self.holds(left.litellm)
+            and self.holds(right.litellm)
+            and _listed(self.values[left.architecture], difference.left)
+            and _listed(self.values[right.architecture], difference.right)
+        )
+
+    def lists(self, path: str, subject: Subject, shown: Any) -> bool:
+        """Return whether one side is listed so: its path, its value and its version."""
+        return (
+            self.path == path
+            and subject.architecture in self.values
+            and self.holds(subject.litellm)
+            and _listed(self.values[subject.architecture], shown)
         )
 
 
@@ -141,23 +182,25 @@ class Ledger(BaseModel):
         return cls(entries=entries)
 
     def explain(
-        self, difference: Difference, scenario: str, tier: Tier, left_target: str, right_target: str
+        self, difference: Difference, scenario: str, tier: Tier, left: Subject, right: Subject
     ) -> Divergence | None:
         """Return the entry that lists exactly this difference."""
         for entry in self.entries:
             if not isinstance(entry, Divergence) or not entry.covers(scenario, tier):
                 continue
-            if entry.explains(difference, left_target, right_target):
+            if entry.explains(difference, left, right):
                 return entry
         return None
 
-    def excuse(self, violation: Violation, scenario: str, tier: Tier) -> Shortfall | None:
+    def excuse(self, violation: Violation, scenario: str, tier: Tier, subject: Subject) -> Shortfall | None:
         """Return the shortfall that lists exactly this violation.
 
         `verdict` decides which violations a divergence excuses.
         """
         for entry in self.entries:
-            if isinstance(entry, Shortfall) and entry.covers(scenario, tier) and entry.excuses(violation):
+            if not isinstance(entry, Shortfall) or not entry.covers(scenario, tier):
+                continue
+            if entry.holds(subject.litellm) and entry.excuses(violation):
                 return entry
         return None
 
@@ -185,7 +228,7 @@ def _doubled(entries: Iterable[Divergence | Shortfall], file: yamlfile.YamlFile)
     for index, entry in enumerate(entries):
         said = entry.values if isinstance(entry, Divergence) else [entry.expected, entry.observed]
         for tier in entry.tiers:
-            key = (entry.kind, entry.scenario, entry.path, tier, canonical(said))
+            key = (entry.kind, entry.scenario, entry.path, entry.litellm, tier, canonical(said))
             if key in first:
                 line = file.line_of([first[key]])
                 yield f"{file.where([index])}: the same entry as in line {line}; keep one"

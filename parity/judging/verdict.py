@@ -16,7 +16,9 @@ from pydantic import Field, computed_field
 from parity.catalogue.scenario import Scenario, Tier
 from parity.judging.contract import Violation, contract
 from parity.judging.diff import Difference, diff
-from parity.judging.ledger import Divergence, Ledger, Shortfall
+from parity.judging.jsondiff import ABSENT
+from parity.judging.jsonpath import from_path
+from parity.judging.ledger import Divergence, Ledger, Shortfall, Subject
 from parity.judging.normalise import RULES, Normalised, normalise
 from parity.observation.model import Observation, clients_side
 from parity.support.frozen import Frozen
@@ -158,6 +160,7 @@ def judge(
     problems: Iterable[str] = (),
     outside: Collection[str] = (),
     shapes_only: bool = False,
+    subjects: Mapping[str, Subject] | None = None,
 ) -> Verdict:
     """Judge the cells of `planned` (scenario id, target) by the observations that were made of them.
 
@@ -165,8 +168,9 @@ def judge(
     `targets` gives the order (default: the plan's); the first is compared with each of the others. `problems` are
     failures of the harness; any one makes the run incomplete. Targets in `outside` were observed by URL: only what
     their clients saw is compared, and the contract isn't applied, since the scenario's provider isn't behind them.
-    `shapes_only` is copied into the verdict and changes nothing else. Raises `ValueError` for a planned scenario that
-    isn't in the catalogue, and for a planned target that isn't in `targets`.
+    `shapes_only` is copied into the verdict and changes nothing else. `subjects` says what targets are that don't go by
+    the name of their architecture, and on which LiteLLM they run: the ledger goes by that. Raises `ValueError` for a
+    planned scenario that isn't in the catalogue, and for a planned target that isn't in `targets`.
     """
     cells = dict.fromkeys(c if isinstance(c, Cell) else Cell(scenario=c[0], target=c[1]) for c in planned)
     order = tuple(targets if targets is not None else dict.fromkeys(cell.target for cell in cells))
@@ -185,13 +189,14 @@ def judge(
         if cell not in strange and cell not in first:
             first[cell] = _Seen(observation, normalise(observation))
 
+    about = {target: (subjects or {}).get(target) or Subject(target) for target in order}
     used: set[int] = set()  # id() of ledger entries: they hold lists, so they have no hash
     verdicts = []
     for scenario_id in sorted({cell.scenario for cell in cells}):
         by_target = {
             t: first.get(cell) for t in order if (cell := Cell(scenario=scenario_id, target=t)) in cells
         }
-        verdicts.append(_scenario(catalogue[scenario_id], tier, by_target, ledger, used, outside))
+        verdicts.append(_scenario(catalogue[scenario_id], tier, by_target, ledger, used, outside, about))
     judged = {cell for cell in first if cell.target not in outside}
     return Verdict(
         tier=tier,
@@ -203,7 +208,7 @@ def judge(
         doubled=_sorted(cell for cell, times in reports.items() if times > 1),
         problems=tuple(sorted(problems)),
         scenarios=tuple(verdicts),
-        stale=_stale(ledger, used, catalogue, judged, order, tier),
+        stale=_stale(ledger, used, catalogue, judged, about, tier),
         ledger_entries=len(ledger.entries),
         shapes_only=shapes_only,
         masked={rule.name: sum(n.masked[rule.name] for _, n in first.values()) for rule in RULES},
@@ -222,6 +227,7 @@ def _scenario(
     ledger: Ledger,
     used: set[int],
     outside: Collection[str],
+    subjects: Mapping[str, Subject],
 ) -> ScenarioVerdict:
     seen = {target: cell for target, cell in cells.items() if cell is not None}
     differences: list[JudgedDifference] = []
@@ -231,7 +237,7 @@ def _scenario(
         if base in outside or other in outside:
             sides = [clients_side(side) for side in sides]
         for found in diff(*sides):
-            entry = ledger.explain(found, scenario.id, tier, base, other)
+            entry = ledger.explain(found, scenario.id, tier, subjects[base], subjects[other])
             if entry is not None:
                 used.add(id(entry))
             differences.append(
@@ -244,8 +250,10 @@ def _scenario(
     for target in seen:
         judged: list[JudgedViolation] = []
         for violation in broken[target]:
-            excuse = ledger.excuse(violation, scenario.id, tier) or _lesser_side(
-                violation, target, differences, broken
+            excuse = (
+                ledger.excuse(violation, scenario.id, tier, subjects[target])
+                or _lesser_side(violation, target, differences, broken)
+                or _listed_side(violation, seen[target], subjects[target], ledger, subjects.values())
             )
             if excuse is not None:
                 used.add(id(excuse))
@@ -285,20 +293,57 @@ def _lesser_side(
     return None
 
 
+def _listed_side(
+    violation: Violation, seen: _Seen, subject: Subject, ledger: Ledger, compared: Iterable[Subject]
+) -> Divergence | None:
+    """Return the divergence that lists what this target shows at exactly this path, where the other architecture isn't
+    compared: then nothing here says that it keeps the contract, but the entry does.
+    """
+    observation = seen.normalised.observation
+    architectures = {other.architecture for other in compared}
+    for entry in ledger.entries:
+        if not isinstance(entry, Divergence) or not entry.covers(observation.scenario, observation.tier):
+            continue
+        if set(entry.values) <= architectures:
+            continue
+        if entry.lists(violation.path, subject, _shown(observation, violation.path)):
+            return entry
+    return None
+
+
+def _shown(observation: Observation, path: str) -> Any:
+    """Return what stands at a path, as `diff` would list it."""
+    value: Any = observation.model_dump()
+    *_, last = parts = from_path(path)
+    for part in parts:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return ABSENT
+    return ABSENT if value is None and last in ("json_body", "text", "stream") else value
+
+
 def _stale(
     ledger: Ledger,
     used: set[int],
     catalogue: Mapping[str, Scenario],
     ran: set[Cell],
-    targets: Sequence[str],
+    subjects: Mapping[str, Subject],
     tier: Tier,
 ) -> tuple[Entry, ...]:
-    """Return the entries that no longer occur, judging only those whose cases all ran on all their targets."""
+    """Return the entries that no longer occur.
+
+    Only those are judged whose cases all ran, on both architectures, with versions of LiteLLM that they are about.
+    """
     stale: list[Entry] = []
     for entry in ledger.entries:
-        needed = list(entry.values) if isinstance(entry, Divergence) else targets
+        about = {target: s for target, s in subjects.items() if entry.holds(s.litellm)}
+        if isinstance(entry, Divergence):
+            about = {target: s for target, s in about.items() if s.architecture in entry.values}
+        if len({subject.architecture for subject in about.values()}) < 2:
+            continue
         cases = [s.id for s in catalogue.values() if tier in s.tiers and entry.covers(s.id, tier)]
-        whole = len(needed) > 1 and all(Cell(scenario=c, target=t) in ran for c in cases for t in needed)
+        whole = all(Cell(scenario=c, target=t) in ran for c in cases for t in about)
         if cases and whole and id(entry) not in used:
             stale.append(entry)
     return tuple(stale)

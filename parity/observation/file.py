@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from parity.catalogue.scenario import Tier
 from parity.observation.model import Header, Observation
 from parity.support.files import write_text_atomic
 from parity.support.json import read_json
@@ -95,19 +96,34 @@ def _parse(model: type[Line], line: str, path: Path, number: int) -> Line:
     raise ObservationFileError(f"{path}:{number}: not {kind}: {problem}")
 
 
-def versions(*packages: str, recordings: Iterable[str] = ()) -> dict[str, str]:
+DECIDING = ("litellm", "openai", "aiohttp", "httpx", "httpx-aiohttp", "fastapi", "uvicorn", "pydantic")
+"""The packages whose versions decide what a target of ours answers."""
+
+
+def versions(*packages: str, recordings: str | None = None) -> dict[str, str]:
     """Return the versions that decide an observation.
 
-    They are those of this program, of `packages` where installed, and of LiteLLM in `recordings`.
+    They are those of this program, of Python, of `packages` where installed, and of LiteLLM in `recordings`.
     """
-    found = {}
+    found = {"python": platform.python_version()}
     for name in ("proxy-parity", *packages):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
-    recorded = ", ".join(sorted(recordings))
-    return found | ({"recordings": recorded} if recorded else {})
+    return found | ({"recordings": recordings} if recordings else {})
+
+
+def header(name: str, architecture: str, tier: Tier, catalogue: str, made_with: dict[str, str]) -> Header:
+    """Return the header of a file of our own targets, made with these versions."""
+    return Header(
+        target=name,
+        architecture=architecture,
+        litellm=made_with.get("recordings" if tier == "mocked" else "litellm"),
+        tier=tier,
+        catalogue=catalogue,
+        versions=made_with,
+    )
 
 
 def observation_schema() -> dict[str, Any]:

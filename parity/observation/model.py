@@ -119,12 +119,16 @@ class Header(Frozen):
     parity_observations: Literal[1] = FORMAT
     target: str
     tier: Tier
+    architecture: str | None = Field(None, description="binary or sdk; none for an endpoint")
+    litellm: str | None = Field(
+        None, description="the version of LiteLLM that answered: the installed one, or that of the recordings"
+    )
     catalogue: str = Field(description="sha256 over the scenarios that were planned")
     endpoint: bool = Field(
         False, description="a URL: only what its client saw is known, and its provider isn't the scenario's"
     )
     versions: dict[str, str] = Field(
         default_factory=dict,
-        description="of proxy-parity; of litellm where it is a part of the target; `recordings`: of the litellm that "
-        "the mocked tier's answers came from",
+        description="of proxy-parity, of Python, and of the packages that decide what a target of ours answers; "
+        "`recordings`: of the litellm that the mocked tier's answers came from",
     )

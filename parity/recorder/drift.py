@@ -14,13 +14,18 @@ from parity.recording.file import Recording
 DATA = re.compile(r"data: ?(.*)")
 
 
-def compare(recorded: Recording | None, now: Recording) -> list[str]:
-    """Return a line for each drift: scenario, path, recorded, now. Empty when the two agree exactly."""
+def compare(recorded: Recording | None, now: Recording, *, between_versions: bool = False) -> list[str]:
+    """Return a line for each drift: scenario, path, recorded, now. Empty when the two agree exactly.
+
+    `between_versions`: of which LiteLLM they are makes no difference.
+    """
     if recorded is None:
         return [f"{now.scenario}: new, {len(now.process)} call(s) to the process, {len(now.sdk)} to the SDK"]
     lines = []
     if recorded.fingerprint != now.fingerprint:
         lines.append(f"{now.scenario}: the scenario was changed since it was recorded")
+    if between_versions:
+        recorded = recorded.model_copy(update={"litellm": now.litellm})
     for parts, before, after in changes(_comparable(recorded), _comparable(now)):
         lines.append(f"{now.scenario}: {to_path(parts)}: recorded {_short(before)}, now {_short(after)}")
     return lines

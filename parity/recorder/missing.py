@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from packaging.version import Version
+
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Scenario
 from parity.observation import file as observation_file
@@ -12,28 +14,51 @@ from parity.support.progress import progress
 from proxies.support.terminal import say
 
 
-def record_missing(loaded: Catalogue, workers: str = "0") -> set[str]:
-    """Record into the cache what has no recording; without LiteLLM that can't be done.
+def installed() -> str | None:
+    """Return the version of LiteLLM that is installed here."""
+    return observation_file.versions("litellm").get("litellm")
 
-    Returns the versions of LiteLLM that all the recordings are of, and tells when it isn't the one that is here.
+
+def played_as(wanted: str | None = None) -> str:
+    """Return the LiteLLM that the mocked tier plays: `wanted`, else the one here, else the newest that ships.
+
+    One that is here and has no recordings is not replayed from another's without saying so.
     """
-    found = {scenario.id: recordings.find(scenario) for scenario in loaded}
-    versions = {recording.litellm for recording in found.values() if recording is not None}
+    if wanted is not None:
+        return wanted
+    shipped, here = recordings.shipped_versions(), installed()
+    if here is None or here in shipped:
+        return here or shipped[-1]
+    nearest = max((v for v in shipped if Version(v) <= Version(here)), key=Version, default=shipped[0])
+    say(
+        f"there are no recordings of LiteLLM {here}, which is installed: those of {nearest} are played. "
+        f"`--litellm {here}` records it first, `--tier live` asks it",
+        err=True,
+    )
+    return nearest
+
+
+def record_missing(loaded: Catalogue, litellm: str, workers: str = "0") -> None:
+    """Record into the cache what this version of LiteLLM hasn't been asked yet; that takes exactly this version."""
+    missing = recordings.missing(loaded, litellm)
+    if not missing:
+        return
+    if (here := installed()) != litellm:
+        names = ", ".join(s.id for s in missing[:3]) + (", …" if len(missing) > 3 else "")
+        raise recordings.RecordingError(
+            f"{len(missing)} scenario(s) have no recording of LiteLLM {litellm} ({names}), and "
+            + (
+                f"{here} is installed: play it with `--litellm {here}`"
+                if here
+                else "making one needs LiteLLM"
+            )
+            + f"; or run `parity record` where LiteLLM {litellm} and the extra `live` are installed"
+        )
 
     def keep(scenario: Scenario, made: recordings.Recording) -> None:
-        recordings.write(made, recordings.cache_path(scenario))
-        versions.add(made.litellm)
+        recordings.write(made, recordings.cache_path(scenario, litellm))
 
-    if missing := [scenario for scenario in loaded if found[scenario.id] is None]:
-        compile_recordings(missing, keep, "recording new scenarios", workers)
-    here = observation_file.versions("litellm").get("litellm")
-    if here and versions - {here}:
-        say(
-            f"the recordings are of LiteLLM {', '.join(sorted(versions))}, and {here} is installed: "
-            "`parity check-mocks` tells whether they still hold, `--tier live` asks the installed one",
-            err=True,
-        )
-    return versions
+    compile_recordings(missing, keep, "recording new scenarios", workers)
 
 
 def compile_recordings(

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from parity.recording.file import RecordingError, SdkAnswer, SdkException
 from parity.recording.litellm_import import litellm
@@ -26,6 +27,9 @@ BaseResponsesAPIStreamingIterator = resolve_name(
 
 _CLASS, _UNSET = "$class", "$unset"
 
+CHAT = (litellm.ModelResponse, litellm.ModelResponseStream)
+"""The classes of chat completions and their chunks: what stands in a recording without a class is one of them."""
+
 CAUSES_KEPT = 3
 """The number of exceptions kept behind an exception; callers look one or two levels down."""
 
@@ -33,22 +37,30 @@ CAUSES_KEPT = 3
 def dump_value(value: Any) -> dict[str, Any]:
     """Turn one of LiteLLM's answers, chunks or events into data; a message is a plain dict.
 
-    Chat completions and their chunks are what they dump as, all others name their class, and the classes of what
-    is in them. Raises `RecordingError` when it can't be rebuilt from this.
+    Chat completions and their chunks are what they dump as where that is enough to rebuild them; all others name their
+    class, and the classes of what is in them. Raises `RecordingError` when it can't be rebuilt from either.
     """
     if isinstance(value, dict):
         return deepcopy(value)
-    if isinstance(value, litellm.ModelResponse | litellm.ModelResponseStream):
+    if isinstance(value, CHAT):
         data: dict[str, Any] = value.model_dump(mode="json", exclude_unset=True)
-        again = type(value)(**data)
-    else:
-        data = _encoded(value)
-        again = load_value(data)
-    for options in ({}, {"exclude_unset": True}):
-        dumps = [v.model_dump(mode="json", warnings=False, **options) for v in (again, value)]
-        if dumps[0] != dumps[1]:
-            raise RecordingError(f"{type(value).__name__} does not survive a round trip ({options}): {data}")
+        if not _unlike(type(value)(**data), value):
+            return data
+    data = _encoded(value)
+    if options := _unlike(load_value(data), value):
+        raise RecordingError(f"{type(value).__name__} does not survive a round trip ({options[0]}): {data}")
     return data
+
+
+def _unlike(again: Any, value: Any) -> list[dict[str, bool]]:
+    """Return the ways to dump two objects that tell them apart."""
+    every: tuple[dict[str, bool], ...] = ({}, {"exclude_unset": True})
+    return [
+        options
+        for options in every
+        if again.model_dump(mode="json", warnings=False, **options)
+        != value.model_dump(mode="json", warnings=False, **options)
+    ]
 
 
 def _encoded(value: Any) -> Any:
@@ -56,7 +68,11 @@ def _encoded(value: Any) -> Any:
     drops some.
     """
     if isinstance(value, BaseModel):
-        declared = {name: value.__dict__[name] for name in type(value).model_fields if name in value.__dict__}
+        declared = {
+            name: value.__dict__[name]
+            for name, field in type(value).model_fields.items()
+            if name in value.__dict__ and not _is_left_out(field, value.__dict__[name])
+        }
         fields = declared | (value.model_extra or {})
         about: dict[str, Any] = {_CLASS: f"{type(value).__module__}:{type(value).__qualname__}"}
         if unset := sorted(declared.keys() - value.model_fields_set):
@@ -67,6 +83,11 @@ def _encoded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_encoded(item) for item in value]
     return value.value if isinstance(value, Enum) else value
+
+
+def _is_left_out(field: FieldInfo, value: Any) -> bool:
+    """Return whether a field's value never leaves its object: an older LiteLLM, without that field, would show it."""
+    return field.exclude_if is not None and field.exclude_if(value)
 
 
 def load_value(data: Any) -> Any:
@@ -89,6 +110,11 @@ def load_value(data: Any) -> Any:
 def is_classed(data: Any) -> bool:
     """Return whether the value names the class to be loaded."""
     return isinstance(data, dict) and _CLASS in data
+
+
+def is_event(data: Any) -> bool:
+    """Return whether the chunk of a stream is an event of a response, not a chunk of a chat completion."""
+    return is_classed(data) and not issubclass(resolve_name(data[_CLASS]), CHAT)
 
 
 def dump_headers(value: Any) -> dict[str, dict[str, str]]:

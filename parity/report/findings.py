@@ -24,7 +24,7 @@ class Known:
     clause: str
     why: str
     winner: str
-    since: tuple[str, ...]
+    litellm: tuple[str, ...]
     probes: tuple[str, ...]
     places: tuple[Place, ...]
 
@@ -66,7 +66,7 @@ def known(places: Iterable[Place]) -> list[Known]:
                 Known(
                     *reason,
                     winner=winner,
-                    since=tuple(sorted({entry.since for _, entry in group})),
+                    litellm=tuple(sorted({entry.litellm for _, entry in group})),
                     probes=tuple(dict.fromkeys(entry.probe for _, entry in group)),
                     places=tuple(place for place, _ in group),
                 )

@@ -144,7 +144,7 @@ def _explained(place: Place, verdict: Verdict) -> str:
 def _entry(entry: Entry) -> str:
     return (
         f"  ledger: {entry.kind} of {entry.scenario} at {entry.path}\n"
-        f"  clause: {entry.clause}, since LiteLLM {entry.since}\n"
+        f"  clause: {entry.clause}, LiteLLM {entry.litellm}\n"
         f"  why: {entry.why}\n"
         f"  probe: {entry.probe}"
     )

@@ -111,7 +111,7 @@ def _violation(target: str, found: JudgedViolation) -> str:
 
 def _entry(entry: Divergence | Shortfall) -> str:
     return (
-        f"  - {entry.kind} ({_text(entry.clause)}), since LiteLLM {_text(entry.since)}: {_text(entry.why)}\n"
+        f"  - {entry.kind} ({_text(entry.clause)}), LiteLLM {_code(entry.litellm)}: {_text(entry.why)}\n"
         f"  - probe: {_code(entry.probe)}"
     )
 

@@ -199,7 +199,7 @@ class ReplayedSdk:
             await self._seen.never()
         answer: SdkAnswer = found.answer  # type: ignore[assignment]  # never() doesn't return
         self._seen.failed = made if answer.raises is not None else None
-        if any(map(sdk_objects.is_classed, answer.chunks or ())):
+        if any(map(sdk_objects.is_event, answer.chunks or ())):
             return sdk_objects.ReplayedEvents(self._chunks(answer), answer)
         if answer.chunks is not None:
             return sdk_objects.ReplayedStream(self._chunks(answer), answer)

@@ -84,19 +84,22 @@ async def client_of(
 class MockedTarget:
     """Plays scenarios on an arm with doubles.
 
-    `wrap` puts something between the client and the app, such as a deliberately faulty proxy.
+    LiteLLM is the recordings of version `litellm`. `wrap` puts something between the client and the app, such as a
+    deliberately faulty proxy.
     """
 
     name: Arm
+    litellm: str = recordings.REFERENCE
     wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app
     tier: Tier = "mocked"
 
     async def observe(self, scenario: Scenario) -> Observation:
         """Play one scenario. Raises `RecordingError` when it was never recorded."""
-        recording = recordings.find(scenario)
+        recording = recordings.find(scenario, self.litellm)
         if recording is None:
             raise recordings.RecordingError(
-                f"{scenario.id}: no recording of this scenario as it stands; `parity record` makes it"
+                f"{scenario.id}: no recording of this scenario as it stands, of LiteLLM {self.litellm}; "
+                "`parity record` makes it"
             )
         seen = Seen(repeats=scenario.deployment.repeats)
         config = config_document([scenario], self.name)

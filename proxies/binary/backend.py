@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -31,6 +31,9 @@ _OWN = "litellm"
 _GONE = "The LiteLLM process could not be reached."
 _RESTARTING = "The LiteLLM process is being restarted."
 _REFUSED = "The LiteLLM process refused the proxy's key."
+
+_OVERLOADED = "server_is_overloaded"
+"""The code that newer LiteLLM processes give a provider's 529, whose status they turn into 503."""
 
 
 class BinaryBackend:
@@ -139,7 +142,7 @@ class BinaryBackend:
         """
         unasked = headers.get(UNASKED_HEADER) == "no"
         if self._process is None and not from_litellm(headers):  # one that we didn't start says nothing
-            unasked = unasked or is_litellms_own(_said(text)[0])
+            unasked = unasked or is_litellms_own(_said(text).message)
         return _refusal(status, text, headers, route if unasked else None, unread)
 
     async def _request(self, call: Call) -> dict[str, Any]:
@@ -199,7 +202,7 @@ class BinaryStream:
         if isinstance(chunk.get("error"), dict) and "choices" not in chunk and "type" not in chunk:
             code = str(chunk["error"].get("code") or "")
             status = int(code) if code.isdigit() and 400 <= int(code) <= 599 else 500
-            raise _refusal(status, data, {})
+            raise _refusal(503 if code == _OVERLOADED else status, data, {})
         return chunk
 
 
@@ -230,7 +233,9 @@ def _refusal(
     unread: bool = False,
 ) -> ProxyError:
     """The LiteLLM process answered with an error, its own or the provider's; the rest is as in `upstream_error`."""
-    message, param = _said(text)
+    message, param, code = _said(text)
+    if status == 503 and code == _OVERLOADED:
+        status = 529
     if status == 401 and message.startswith("Authentication Error"):
         return ProxyError(502, _REFUSED)
     provider = from_litellm(headers)
@@ -245,11 +250,21 @@ def _refusal(
     )
 
 
-def _said(text: str) -> tuple[str, str | None]:
-    """The message and the `param` of an error's body."""
+class _Said(NamedTuple):
+    message: str
+    param: str | None
+    code: str | None
+
+
+def _said(text: str) -> _Said:
+    """The message, the `param` and the `code` of an error's body."""
     body = json_object(text) or {}
     error = body.get("error")
     if not isinstance(error, dict):
         error = of_validation(body.get("detail")) or {"message": body.get("detail") or text}
     param = text_or_none(error.get("param"))
-    return str(error.get("message") or ""), None if param == "None" else param  # LiteLLM's word for null
+    return _Said(
+        str(error.get("message") or ""),
+        None if param == "None" else param,  # LiteLLM's word for null
+        text_or_none(error.get("code")),
+    )

@@ -21,9 +21,9 @@ _KEPT = ("parameters", "schema", "reasoning", "provider_specific_fields")
 
 
 def without_nulls(value: Any, under: str = "") -> Any:
-    """`value` without the keys that are null, as the LiteLLM process leaves them out; `under` is the key that it is at.
+    """`value` without the keys that are null, which one LiteLLM leaves out and another doesn't; `under` is its key.
 
-    A message's `content` stays.
+    A message's `content` stays. Its `refusal` is put where OpenAI has it.
     """
     if isinstance(value, list):
         return [without_nulls(item) for item in value]
@@ -32,7 +32,23 @@ def without_nulls(value: Any, under: str = "") -> Any:
     kept = {key: without_nulls(item, key) for key, item in value.items() if item is not None}
     if under == "message" and "content" in value:
         kept.setdefault("content", None)
+    if under in ("message", "delta"):
+        _put_back_refusal(kept)
     return kept
+
+
+def _put_back_refusal(message: dict[str, Any]) -> None:
+    """Move a refusal out of `provider_specific_fields`, where LiteLLM up to 1.108 has it, and null for none."""
+    fields = message.get("provider_specific_fields")
+    if not isinstance(fields, dict) or "refusal" not in fields:
+        return
+    rest = {name: value for name, value in fields.items() if name != "refusal"}
+    if rest:
+        message["provider_specific_fields"] = rest
+    else:
+        del message["provider_specific_fields"]
+    if fields["refusal"] is not None:
+        message.setdefault("refusal", fields["refusal"])
 
 
 class Framing(Protocol):

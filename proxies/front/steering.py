@@ -98,4 +98,4 @@ def _labels(metadata: Any) -> Mapping[str, Any]:
 @functools.cache
 def generated() -> Mapping[str, frozenset[str]]:
     """Return the generated lists: `names`, names `in_tools`, and the providers with a `file_search` of their own."""
-    return read(FILE)
+    return read(FILE, in_each=("file_search",))

@@ -11,6 +11,8 @@ import ast
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -119,7 +121,6 @@ def _names(sources: Iterable[str]) -> set[str]:
     import inspect
 
     import litellm
-    from litellm.llms.anthropic.pass_through.messages import handler
     from litellm.responses.main import aresponses_api_with_mcp
     from litellm.types.llms.anthropic import AnthropicMessagesRequest
     from litellm.types.router import GenericLiteLLMParams
@@ -128,6 +129,7 @@ def _names(sources: Iterable[str]) -> set[str]:
     from openai.types.embedding_create_params import EmbeddingCreateParams
     from openai.types.responses.response_create_params import ResponseCreateParamsBase
 
+    handler = import_module(messages_package(".handler"))
     functions = (
         litellm.acompletion,
         litellm.completion,
@@ -159,6 +161,13 @@ def _names(sources: Iterable[str]) -> set[str]:
         *_OURS,
     }
     return (owned | sounding) - providers - _PASSED_ON - SAFE
+
+
+def messages_package(inside: str) -> str:
+    """Return the name of a module of the package of `/v1/messages`, which LiteLLM has renamed with 1.110."""
+    renamed = "litellm.llms.anthropic.messages"
+    old = "litellm.llms.anthropic.pass_through.messages"
+    return (f"{renamed}.native" if find_spec(renamed) else old) + inside
 
 
 def _looked_up(function: Callable[..., Any]) -> Iterator[str]:

@@ -68,7 +68,7 @@ def call(**body: Any) -> UpstreamCall:
     return UpstreamCall(route="chat/completions", model="chat.plain", body=body)
 
 
-_SAID = {"clause": "some.clause", "why": "LiteLLM does so.", "since": "1.106.2", "probe": "curl it"}
+_SAID = {"clause": "some.clause", "why": "LiteLLM does so.", "litellm": ">=1.106.2", "probe": "curl it"}
 
 
 def divergence(scenario: str = "chat.plain", path: str = HEADER, **rest: Any) -> Divergence:

@@ -43,8 +43,10 @@ class Folder:
         file = self.path / f"{name}.yaml"
         file.write_text(HEALTH.format(name=name, path=path))
         for scenario in read_file(file):
-            made = recordings.Recording(scenario=scenario.id, fingerprint=fingerprint(scenario), litellm="0")
-            recordings.write(made, recordings.cache_path(scenario))
+            made = recordings.Recording(
+                scenario=scenario.id, fingerprint=fingerprint(scenario), litellm=recordings.REFERENCE
+            )
+            recordings.write(made, recordings.cache_path(scenario, recordings.REFERENCE))
 
     def run(
         self,
@@ -67,7 +69,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both arms answer alike, without a proxy, unless the scenario is called otherwise."""
 
     class Fake:
-        def __init__(self, arm: str) -> None:
+        def __init__(self, arm: str, _litellm: str) -> None:
             self.arm = arm
 
         async def observe(self, scenario: Scenario) -> Observation:

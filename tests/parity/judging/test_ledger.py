@@ -12,9 +12,11 @@ from parity.catalogue.scenario import Tier
 from parity.judging.contract import Violation
 from parity.judging.diff import Difference
 from parity.judging.jsondiff import ABSENT
-from parity.judging.ledger import BUILT_IN, Ledger, LedgerError, ledger_schema
+from parity.judging.ledger import BUILT_IN, Ledger, LedgerError, Subject, ledger_schema
 from tests.docs.contract import clauses
 from tests.parity.builders import BODY, HEADER, divergence, scenario, shortfall
+
+BOTH = (Subject("binary"), Subject("sdk"))
 
 ENTRY = """\
 - kind: divergence
@@ -24,7 +26,7 @@ ENTRY = """\
   values: {binary: <absent>, sdk: "7"}
   clause: errors.retry-after
   why: The process drops it.
-  since: 1.106.2
+  litellm: ">=1.106.2"
   probe: curl -si
 """
 SHORTFALL = """\
@@ -35,7 +37,7 @@ SHORTFALL = """\
   observed: null
   clause: stream.finish
   why: Lost.
-  since: 1.106.2
+  litellm: ">=1.106.2"
   probe: acompletion(n=2)
 """
 
@@ -114,12 +116,12 @@ def test_an_empty_ledger_is_one(tmp_path: Path, text: str) -> None:
         ("[live]", "[some]", "ledger.yaml:3"),
         ("$.exchanges[0]", "$.exchanges[*]", "ledger.yaml:4"),
         (".headers['retry-after']", "['headers']['retry-after']", "write the path as $.exch"),
-        ('{binary: <absent>, sdk: "7"}', "{binary: 1}", "exactly two targets, has 1"),
+        ('{binary: <absent>, sdk: "7"}', "{binary: 1}", "exactly two architectures, has 1"),
         ("binary: <absent>", 'binary: "7"', "nothing differs"),
         ("why: The process drops it.", "why: ''", "ledger.yaml:7"),
         ("why: The process drops it.", "because: x", "ledger.yaml:7"),
         ("probe: curl -si", "probe: ' '", "ledger.yaml:9"),
-        ("since: 1.106.2", "since: 1.106", "ledger.yaml:8"),
+        ('litellm: ">=1.106.2"', 'litellm: "1.106"', "ledger.yaml:8"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, problem: str) -> None:
@@ -172,16 +174,16 @@ def test_only_the_listed_difference_is_explained(
 ) -> None:
     """Scenario or template, tier, path and the value of each target have to be the listed ones."""
     ledger = Ledger(entries=(divergence("errors.status", tiers=["live"]),))
-    found = ledger.explain(difference(**changed), scenario_id, tier, left, right)
+    found = ledger.explain(difference(**changed), scenario_id, tier, Subject(left), Subject(right))
     assert (found is not None) is explained
 
 
 def test_an_entry_on_one_case_says_nothing_of_another() -> None:
     """A literal id covers itself alone."""
     ledger = Ledger(entries=(divergence("errors.status[429]"),))
-    assert ledger.explain(difference(), "errors.status[429]", "live", "binary", "sdk")
-    assert not ledger.explain(difference(), "errors.status[500]", "live", "binary", "sdk")
-    assert not ledger.explain(difference(), "errors.status", "live", "binary", "sdk")
+    assert ledger.explain(difference(), "errors.status[429]", "live", *BOTH)
+    assert not ledger.explain(difference(), "errors.status[500]", "live", *BOTH)
+    assert not ledger.explain(difference(), "errors.status", "live", *BOTH)
 
 
 @pytest.mark.parametrize(
@@ -192,8 +194,30 @@ def test_only_the_listed_violation_is_excused(changed: dict[str, Any], excused: 
     """A shortfall names path, what was wanted and what is seen instead."""
     ledger = Ledger(entries=(divergence(), shortfall("chat.plain", BODY, "stop", None)))
     violation = Violation(**{"path": BODY, "expected": "stop", "actual": None, **changed})
-    assert (ledger.excuse(violation, "chat.plain", "mocked") is not None) is excused
-    assert ledger.excuse(violation, "chat.other", "mocked") is None
+    assert (ledger.excuse(violation, "chat.plain", "mocked", Subject("sdk")) is not None) is excused
+    assert ledger.excuse(violation, "chat.other", "mocked", Subject("sdk")) is None
+
+
+def test_an_entry_is_about_its_versions() -> None:
+    """Outside of its range an entry explains and excuses nothing; of an unknown version it is taken at its word."""
+    ledger = Ledger(
+        entries=(
+            divergence("errors.status[429]", litellm=">=1.106.2,<1.108"),
+            shortfall("chat.plain", BODY, "stop", None, litellm=">=1.108"),
+        )
+    )
+    violation = Violation(path=BODY, expected="stop", actual=None)
+
+    def explained(*litellm: str | None) -> bool:
+        left, right = (Subject(s.architecture, v) for s, v in zip(BOTH, litellm, strict=True))
+        return ledger.explain(difference(), "errors.status[429]", "live", left, right) is not None
+
+    def excused(litellm: str | None) -> bool:
+        return ledger.excuse(violation, "chat.plain", "mocked", Subject("sdk", litellm)) is not None
+
+    assert [explained(v, v) for v in ("1.106.2", "1.106.12", "1.108.0", None)] == [True, True, False, True]
+    assert not explained("1.106.2", "1.110.2")
+    assert [excused(v) for v in ("1.106.2", "1.108.0", "1.110.2", None)] == [False, True, True, True]
 
 
 def test_unknown_scenarios_are_found() -> None:

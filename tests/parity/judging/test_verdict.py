@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from parity.catalogue.scenario import Scenario, Tier
-from parity.judging.ledger import Ledger
+from parity.judging.ledger import Ledger, Subject
 from parity.judging.verdict import Cell, Verdict, judge
 from parity.observation.model import Observation
-from tests.parity.builders import HEADER, call, divergence, observation, scenario, shortfall, stream
+from tests.parity.builders import BODY, HEADER, call, divergence, observation, scenario, shortfall, stream
 
 BOTH = ("binary", "sdk")
 STATUS = "$.exchanges[0].response.status"
@@ -248,6 +248,51 @@ def test_one_target_alone_is_judged_by_the_contract() -> None:
     found = verdict([scenario(status=200)], pair()[:1], divergence(), targets=("binary",))
     assert (found.exit_code, found.stale) == (0, ())
     assert "not compared 1" in found.line
+
+
+NAMED = {"v1": Subject("binary", "1.106.2"), "v2": Subject("binary", "1.110.2")}
+
+
+def named(*entries: Any, v1: Any = None, v2: Any = None, subjects: Any = None) -> Verdict:
+    """Judge two targets that are binary proxies under other names; the contract wants retry-after 7."""
+    wanted = [scenario("chat.plain", headers={"retry-after": "7"})]
+    seen = [observation(target="v1", **(v1 or {})), observation(target="v2", **(v2 or {}))]
+    return verdict(wanted, seen, *entries, targets=("v1", "v2"), subjects=subjects or NAMED)
+
+
+def test_a_name_keeps_the_excuses_of_its_architecture() -> None:
+    """What the ledger says of binary excuses a binary target by another name, though no sdk is compared with it."""
+    assert named().exit_code == 1
+    found = named(divergence())
+    assert (found.exit_code, found.scenarios[0].parity, found.stale) == (0, "identical", ())
+    assert [cell.contract for cell in found.scenarios[0].cells.values()] == ["excused", "excused"]
+    assert named(divergence(values={"binary": "8", "sdk": "7"})).exit_code == 1
+    assert named(divergence(path=BODY)).exit_code == 1
+
+
+def test_a_version_out_of_the_range_has_no_excuse() -> None:
+    """An entry about newer versions doesn't excuse an older one."""
+    found = named(divergence(litellm=">=1.108"))
+    assert [cell.contract for cell in found.scenarios[0].cells.values()] == ["broken", "excused"]
+
+
+def test_an_entry_is_stale_only_within_its_range() -> None:
+    """What no longer occurs fails the run of a version that the entry is about, and of no other."""
+    both = [scenario("chat.plain")]
+    entries = (divergence(litellm="<1.108"), shortfall("chat.plain", BODY, "a", "b", litellm=">=1.108"))
+    for litellm, stale in (("1.106.2", entries[:1]), ("1.110.2", entries[1:]), (None, entries)):
+        subjects = {arm: Subject(arm, litellm) for arm in BOTH}
+        assert verdict(both, pair(), *entries, subjects=subjects).stale == stale
+
+
+def test_a_body_that_is_not_there_is_shown_as_absent() -> None:
+    """A divergence on a whole body excuses, too, whether or not there is one."""
+    path = "$.exchanges[0].response.json_body"
+    entry = divergence(path=path, values={"binary": "<absent>", "sdk": {"a": 1}})
+    seen = [observation(target=target) for target in ("v1", "v2")]
+    wanted = [scenario("chat.plain", json={"a": 1})]
+    found = verdict(wanted, seen, entry, targets=("v1", "v2"), subjects=NAMED)
+    assert [cell.contract for cell in found.scenarios[0].cells.values()] == ["excused", "excused"]
 
 
 def test_each_other_target_is_compared_with_the_first() -> None:

@@ -127,8 +127,8 @@ def test_schema_describes_both_kinds_of_line(tmp_path: Path) -> None:
 
 def test_header_says_what_decides_an_observation() -> None:
     """The versions of what is installed, not of what isn't, and those of the recordings that were replayed."""
-    assert set(versions("click", "not-installed-here")) == {"proxy-parity", "click"}
-    assert versions("click", recordings={"1.2", "1.1"}) == versions("click") | {"recordings": "1.1, 1.2"}
+    assert set(versions("click", "not-installed-here")) == {"python", "proxy-parity", "click"}
+    assert versions("click", recordings="1.2") == versions("click") | {"recordings": "1.2"}
 
 
 @pytest.mark.parametrize("depth", [300, 100_000])

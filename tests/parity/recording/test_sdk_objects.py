@@ -68,15 +68,27 @@ async def test_chunks_survive() -> None:
         assert dumps_of(again) == dumps_of(piece)
 
 
+class Forgetful(litellm.ModelResponse):  # type: ignore[misc]
+    """A completion that never dumps as the same twice."""
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        data: dict[str, Any] = super().model_dump(**options)
+        data["id"] = str(id(self))
+        return data
+
+
+async def test_explicit_nulls_survive() -> None:
+    """So is one with fields that were set to null or left out, which building it from its dump would mix up."""
+    choices = [{**COMPLETION["choices"][0], "logprobs": None}]
+    real = await ask(httpx.Response(200, json={**COMPLETION, "choices": choices}))
+    real.choices[0].logprobs = None
+    again = load_response(SdkAnswer(value=through_json(dump_value(real))))
+    assert type(again) is type(real)
+    assert dumps_of(again) == dumps_of(real)
+
+
 async def test_what_cannot_be_rebuilt_is_refused() -> None:
     """A value that would come back as another one is an error when it is recorded, not when it is replayed."""
-
-    class Forgetful(litellm.ModelResponse):  # type: ignore[misc]
-        def model_dump(self, **options: Any) -> dict[str, Any]:
-            data: dict[str, Any] = super().model_dump(**options)
-            data["id"] = str(id(self))
-            return data
-
     with pytest.raises(RecordingError, match="Forgetful does not survive"):
         dump_value(Forgetful())
 

@@ -28,11 +28,11 @@ def test_one_reason_is_one_finding() -> None:
     [found] = known(
         [
             place("a.one", "$.a", divergence(probe="look")),
-            place("a.two", "$.a", divergence(probe="look", since="1.107")),
+            place("a.two", "$.a", divergence(probe="look", litellm=">=1.107")),
             place("a.two", "$.b", divergence(probe="look again")),
         ]
     )
-    assert (found.why, found.winner, found.since) == ("LiteLLM does so.", "sdk", ("1.106.2", "1.107"))
+    assert (found.why, found.winner, found.litellm) == ("LiteLLM does so.", "sdk", (">=1.106.2", ">=1.107"))
     assert found.probes == ("look", "look again")
     assert [p.scenario for p in found.places] == ["a.one", "a.two", "a.two"]
 

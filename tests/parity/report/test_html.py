@@ -203,7 +203,7 @@ def test_a_known_divergence_says_who_is_right_why_and_how_it_is_known() -> None:
     for part in (
         "LiteLLM does so.",
         "clause some.clause",
-        "since LiteLLM 1.106.2",
+        "LiteLLM >=1.106.2",
         "response header $.exchanges[0].response.headers['retry-after']",
         "binary breaks the contract",
         "sdk keeps the contract",

@@ -37,7 +37,7 @@ def test_explained_differences_are_folded_with_their_reason() -> None:
     before, folded = TEXT.split("<details>")
     assert "retry-after" not in before.split("## Stale")[0]
     assert "headers['retry-after']" in folded
-    assert "since LiteLLM 1.106.2: LiteLLM does so." in folded
+    assert "LiteLLM `>=1.106.2`: LiteLLM does so." in folded
     assert "<details>" not in render(passing())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from proxies.config.models import LITELLM_TOOLS
 from proxies.errors import ProxyError
 from proxies.front import steering, tools
 from proxies.front.steering import check_steering, has_own_file_search
+from proxies.support.generated_lists import of_installed
 from tests.proxies.front.fakes import make_config
 
 GATEWAY = "https://anywhere.example/mcp/tickets"
@@ -37,7 +39,7 @@ def generated() -> dict[str, list[str]]:
 @pytest.mark.parametrize("which", ["names", "in_tools", "file_search"])
 def test_lists_match_the_installed_litellm(generated: dict[str, list[str]], which: str) -> None:
     """Regenerating changes nothing; otherwise run `python -m proxies.front.steering_names`."""
-    assert generated[which] == sorted(steering.generated()[which])
+    assert generated[which] == of_installed(steering.FILE).get(which)
 
 
 def test_the_source_is_read_for_what_tools_hold() -> None:
@@ -59,7 +61,9 @@ def test_the_source_is_read_for_what_tools_hold() -> None:
 def test_litellm_acts_on_no_other_tools() -> None:
     """Of what intercepts a message there is only the advisor, and its type and the gateway's address are known here."""
     pytest.importorskip("litellm")
-    from litellm.llms.anthropic.pass_through.messages.interceptors import get_messages_interceptors
+    from proxies.front.steering_names import messages_package
+
+    get_messages_interceptors = resolve_name(messages_package(".interceptors:get_messages_interceptors"))
     from litellm.types.llms.anthropic import ANTHROPIC_ADVISOR_TOOL_TYPE
 
     assert [type(i).__name__ for i in get_messages_interceptors()] == ["AdvisorOrchestrationHandler"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,17 @@ import pytest
 from proxies.support import generated_lists
 
 
-def test_lists_are_read_as_they_were_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By their names, without the version of LiteLLM, which the file says first."""
-    monkeypatch.setattr(generated_lists, "version", lambda name: {"litellm": "1.2.3"}[name])
+def test_lists_of_several_versions_are_read_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What any version lists counts, but for lists that have to hold in each; each version writes its own."""
     file = tmp_path / "lists.json"
-    generated_lists.write(file, {"names": ["a", "b"], "none": []})
-    assert generated_lists.read(file) == {"names": frozenset({"a", "b"}), "none": frozenset()}
-    assert next(iter(json.loads(file.read_text()).items())) == ("litellm", "1.2.3")
+    for litellm, names in (("1.2.3", ["a", "z"]), ("1.2.4", ["a", "b"]), ("1.2.3", ["a", "c"])):
+        monkeypatch.setattr(generated_lists, "version", {"litellm": litellm}.__getitem__)
+        generated_lists.write(file, {"names": names, "safe": names, "none": []})
+    assert generated_lists.read(file, in_each=("safe",)) == {
+        "names": frozenset({"a", "b", "c"}),
+        "safe": frozenset({"a"}),
+        "none": frozenset(),
+    }
+    assert generated_lists.of_installed(file) == {"names": ["a", "c"], "safe": ["a", "c"], "none": []}
+    monkeypatch.setattr(generated_lists, "version", {"litellm": "9"}.__getitem__)
+    assert generated_lists.of_installed(file) == {}
