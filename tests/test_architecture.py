@@ -43,6 +43,7 @@ ORDER = {
         {"plugin"},
         {"kit", "recorder"},
         {"report"},
+        {"gateways"},
         {"targets"},
         {"judging"},
         {"provider"},
