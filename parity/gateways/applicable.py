@@ -36,6 +36,8 @@ def _needs(scenario: Scenario) -> str | None:
         return "needs settings of a deployment, such as retries or a time limit"
     if any(r.header_bytes or r.header_count or r.body_bytes for r in scenario.client):
         return "is about limits, which every gateway sets for itself"
+    if any(r.encoding for r in scenario.client):
+        return "packs its request, which the published APIs don't offer"
     if any((r.method, r.path) != MODELS and not _published(r) for r in scenario.client):
         return "asks a route that isn't among the published ones"
     return None
@@ -59,7 +61,7 @@ def _unclaimed(scenario: Scenario, profile: Profile) -> str | None:
         return SAYS_NOTHING
     if scenario.deployment.refused and profile.one_provider:
         return "needs a provider of its own that can't be reached"
-    if not profile.translates and _other_wire(scenario):
+    if _other_wire(scenario, profile):
         return "needs a gateway that translates between two APIs"
     silent = not scenario.provider and not refused and not scenario.deployment.refused
     if silent and "/v1/models" not in paths and not set(REFUSALS) & set(scenario.clauses):
@@ -67,10 +69,12 @@ def _unclaimed(scenario: Scenario, profile: Profile) -> str | None:
     return None
 
 
-def _other_wire(scenario: Scenario) -> bool:
+def _other_wire(scenario: Scenario, profile: Profile) -> bool:
     for request in scenario.client:
         api = api_of(request.path)
-        if api is not None and spoken_api(scenario, api) != api:
+        if request.path.partition("?")[0] in profile.translates or api is None:
+            continue
+        if spoken_api(scenario, api) != api:
             return True
     return False
 

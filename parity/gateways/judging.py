@@ -100,15 +100,14 @@ def judge_gateway(
     home = install(profile, say)
     key = "sk-parity-client-0123456789abcdef"
     with serve_in_thread(chosen, target=profile.name) as provider, refused_url() as refused:
+        document = config_document(
+            chosen, profile.name, master_key=key, provider_url=provider.url, refused_url=refused
+        )
         values: dict[str, Any] = {
             "provider": provider.url,
             "key": key,
-            "scenarios": [],
-            "litellm_config": json.dumps(
-                config_document(
-                    chosen, profile.name, master_key=key, provider_url=provider.url, refused_url=refused
-                )
-            ),
+            "litellm_config": json.dumps(document),
+            "litellm_config_without_retries": json.dumps(_without_retries(document)),
         }
         target = GatewayTarget(profile, "", provider.url, refused, key)
         values["scenarios"] = [target.values(scenario) for scenario in chosen]
@@ -118,6 +117,20 @@ def judge_gateway(
             seen = asyncio.run(_play(target, chosen, advance, at_once))
         words = {provider.url: "<provider>", url: "<gateway>", refused: "<refused>"}
     return _verdict(profile, owing, seen, reasons, words)
+
+
+def _without_retries(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration for LiteLLM alone, in which every failure is told at once."""
+    never = {"num_retries": 0, "max_retries": 0}
+    return {
+        **document,
+        "model_list": [
+            {**entry, "litellm_params": {**entry["litellm_params"], **never}}
+            for entry in document["model_list"]
+        ],
+        "router_settings": {"num_retries": 0, "disable_cooldowns": True},
+        "litellm_settings": {"num_retries": 0},
+    }
 
 
 async def _play(

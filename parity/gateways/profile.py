@@ -35,7 +35,8 @@ class Profile(Frozen):
     """Holds one gateway. `files`, `start`, `environment`, `headers` and `model` are Jinja templates.
 
     They know `port`, `provider` (the stub's URL), `home` (where it is installed), `folder` (where its files are),
-    `python`, `key` (the client's), `litellm_config`, and `scenarios`; `headers` and `model` know `scenario`, `safe`
+    `python`, `key` (the client's), `litellm_config`, `litellm_config_without_retries`, and `scenarios`; `headers` and
+    `model` know `scenario`, `safe`
     (its id in letters, digits and `-`), `path`, `wire`, `model`, `provider`, and `base`, the URL of this scenario's
     provider.
     """
@@ -55,7 +56,9 @@ class Profile(Frozen):
     ready: str = Field("/v1/models", description="answers with a status below 500 once it can be used")
     patience: float = Field(60, gt=0, description="the seconds that a start may take")
     routes: list[str] = Field(min_length=1, description="the routes of the published APIs that it claims")
-    translates: bool = Field(False, description="asks a provider in its own API, whichever the client uses")
+    translates: list[str] = Field(
+        default_factory=list, description="the routes on which it asks a provider of another API in that API"
+    )
     tells: Literal["header", "configuration"] = Field(
         "header", description="how the provider of one scenario is told from another's"
     )

@@ -10,9 +10,14 @@ from parity.gateways.applicable import SAYS_NOTHING, prepared, why_not
 from parity.gateways.profile import Profile, find, names
 
 PROFILE = find("passthrough")
-OWN = PROFILE.model_copy(
-    update={"key": "own", "one_provider": False, "translates": True, "lacks": {"chat.odd": "no odd ones"}}
-)
+LACKS = {"chat.odd": "no odd ones"}
+CLAIMED = {"key": "own", "one_provider": False, "translates": ["/v1/chat/completions"], "lacks": LACKS}
+    "key": "own",
+    "one_provider": False,
+    "translates": ["/v1/chat/completions"],
+    "lacks": {"chat.odd": "no odd ones"},
+}
+OWN = PROFILE.model_copy(update=CLAIMED)
 CHAT = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]}
 
 
