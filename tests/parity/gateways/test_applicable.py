@@ -12,11 +12,6 @@ from parity.gateways.profile import Profile, find, names
 PROFILE = find("passthrough")
 LACKS = {"chat.odd": "no odd ones"}
 CLAIMED = {"key": "own", "one_provider": False, "translates": ["/v1/chat/completions"], "lacks": LACKS}
-    "key": "own",
-    "one_provider": False,
-    "translates": ["/v1/chat/completions"],
-    "lacks": {"chat.odd": "no odd ones"},
-}
 OWN = PROFILE.model_copy(update=CLAIMED)
 CHAT = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]}
 
