@@ -10,6 +10,7 @@ import click
 
 from parity.commands.compare import compare
 from parity.commands.diff import diff
+from parity.commands.judge import judge
 from parity.commands.observe import observe
 from parity.commands.options import Group
 from parity.commands.provider import provider
@@ -30,13 +31,27 @@ def main() -> None:
     parity compare URL1 URL2 --model NAME   two endpoints: what differs, by cause
     parity observe --target URL --model NAME --out a.jsonl
     parity diff a.jsonl b.jsonl     what changed between two endpoints or versions
+    parity judge GATEWAY            any gateway by what all gateways owe
     parity provider --port 8090     the scenarios' provider alone, for other people's tests
 
     Exit codes: 0 no unexplained difference, 1 differences, 2 usage or set-up error.
     """
 
 
-for command in (run, compare, diff, list_, show, schema, observe, provider, record, check_mocks, probe):
+for command in (
+    run,
+    compare,
+    diff,
+    list_,
+    show,
+    schema,
+    judge,
+    observe,
+    provider,
+    record,
+    check_mocks,
+    probe,
+):
     main.add_command(command)
 
 

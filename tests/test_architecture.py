@@ -45,6 +45,7 @@ ORDER = {
         {"plugin"},
         {"kit", "recorder"},
         {"report"},
+        {"gateways"},
         {"targets"},
         {"judging"},
         {"provider"},

@@ -16,6 +16,7 @@ from parity.catalogue import loading as catalogues
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import TIERS, Scenario
 from parity.catalogue.selection import SelectionError
+from parity.gateways.profile import ProfileError
 from parity.judging import ledger as ledgers
 from parity.judging.verdict import Verdict
 from parity.observation.file import ObservationFileError
@@ -32,6 +33,7 @@ EXPECTED = (
     ledgers.LedgerError,
     matrix.MatrixError,
     ObservationFileError,
+    ProfileError,
     recordings.RecordingError,
     SelectionError,
 )

@@ -230,4 +230,8 @@ async def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
 
 
 def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Write JSON in UTF-8; half of a surrogate pair, which UTF-8 can't hold, makes it ASCII with escapes."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        return json.dumps(value, separators=(",", ":"))
+    return text

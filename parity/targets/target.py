@@ -210,7 +210,7 @@ class UrlTarget:
         asked = scenario.model_copy(
             update={
                 "client": [
-                    request.model_copy(update={"json_": _renamed(request.json_, scenario.alias, self.model)})
+                    request.model_copy(update={"json_": renamed(request.json_, scenario.alias, self.model)})
                     for request in scenario.client
                 ]
             }
@@ -231,7 +231,8 @@ def _leaks(exchanges: Iterable[Exchange]) -> Iterator[str]:
     return memories.leaks("the client", *(exchange.model_dump(mode="json") for exchange in exchanges))
 
 
-def _renamed(value: Any, alias: str, model: str) -> Any:
+def renamed(value: Any, alias: str, model: str) -> Any:
+    """Return a request's JSON that asks for `model` where it asked for `alias`; an empty name changes nothing."""
     if isinstance(value, dict):
         return {k: model if model and k == "model" and v == alias else v for k, v in value.items()}
     return value

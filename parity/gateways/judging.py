@@ -1,0 +1,207 @@
+"""Judges a gateway: starts it in front of the stub, plays what applies, and counts by clause."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from parity.catalogue.scenario import Scenario
+from parity.gateways.applicable import SAYS_NOTHING, prepared, why_not
+from parity.gateways.process import install, running
+from parity.gateways.profile import Profile
+from parity.gateways.target import GatewayTarget
+from parity.judging.contract import Violation
+from parity.judging.duties import duties
+from parity.judging.jsondiff import ABSENT
+from parity.judging.levels import clauses
+from parity.judging.normalise import mask_json
+from parity.observation.model import Observation
+from parity.provider.server import refused_url, serve_in_thread
+from parity.support.frozen import Frozen
+from parity.targets.deployments import config_document
+from proxies.support.redact import redact_json
+
+AT_ONCE = 4
+Run = Callable[[Profile, Path, Mapping[str, Any]], AbstractContextManager[str]]
+CELL_PATIENCE = 120.0
+LONGEST_TEXT = 2000
+
+
+class ClauseVerdict(Frozen):
+    """Holds how a gateway keeps one clause: in how many scenarios it was looked at, and where it is broken."""
+
+    level: str
+    checked: int
+    broken: dict[str, list[Violation]] = Field(default_factory=dict, description="by scenario")
+
+    @property
+    def met(self) -> int:
+        return self.checked - len(self.broken)
+
+
+class GatewayVerdict(Frozen):
+    """Holds the verdict on one gateway. Nothing in it depends on time, order, ports or machine."""
+
+    name: str
+    title: str
+    about: str
+    note: str = ""
+    version: str
+    applicable: int
+    flawless: int = Field(description="the applicable scenarios in which no clause is broken")
+    not_applicable: dict[str, int] = Field(description="by reason")
+    clauses: dict[str, ClauseVerdict]
+
+    @property
+    def ok(self) -> bool:
+        return self.applicable > 0 and self.flawless == self.applicable
+
+    @property
+    def line(self) -> str:
+        word = "PASS" if self.ok else "FAIL" if self.applicable else "INCOMPLETE"
+        broken = [name for name, clause in self.clauses.items() if clause.broken]
+        return (
+            f"{word} {self.name} {self.version}: {self.flawless} of {self.applicable} applicable scenarios met · "
+            f"clauses {len(self.clauses) - len(broken)} of {len(self.clauses)} kept · "
+            f"not applicable {sum(self.not_applicable.values())}"
+        )
+
+
+def judge_gateway(
+    profile: Profile,
+    scenarios: Iterable[Scenario],
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    advance: Callable[[str], None] = lambda _: None,
+    at_once: int = AT_ONCE,
+    run: Run = running,
+) -> GatewayVerdict:
+    """Install, start, play and judge. Raises `GatewayError` and `ProfileError`.
+
+    `run` starts it, given the profile, where it is installed, and what its templates know; it yields its URL.
+    """
+    reasons: Counter[str] = Counter()
+    owing = []
+    for scenario in scenarios:
+        reason = why_not(scenario, profile)
+        if reason is None:
+            owing.append(scenario)
+        else:
+            reasons[reason] += 1
+            advance(scenario.id)
+    chosen = [prepared(scenario) for scenario in owing]
+    home = install(profile, say)
+    key = "sk-parity-client-0123456789abcdef"
+    with serve_in_thread(chosen, target=profile.name) as provider, refused_url() as refused:
+        document = config_document(
+            chosen, profile.name, master_key=key, provider_url=provider.url, refused_url=refused
+        )
+        values: dict[str, Any] = {
+            "provider": provider.url,
+            "key": key,
+            "litellm_config": json.dumps(document),
+            "litellm_config_without_retries": json.dumps(_without_retries(document)),
+        }
+        target = GatewayTarget(profile, "", provider.url, refused, key)
+        values["scenarios"] = [target.values(scenario) for scenario in chosen]
+        say(f"starting {profile.title}, {len(chosen)} scenarios")
+        with run(profile, home, values) as url:
+            target = GatewayTarget(profile, url, provider.url, refused, key)
+            seen = asyncio.run(_play(target, chosen, advance, at_once))
+        words = {provider.url: "<provider>", url: "<gateway>", refused: "<refused>"}
+    return _verdict(profile, owing, seen, reasons, words)
+
+
+def _without_retries(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration for LiteLLM alone, in which every failure is told at once."""
+    never = {"num_retries": 0, "max_retries": 0}
+    return {
+        **document,
+        "model_list": [
+            {**entry, "litellm_params": {**entry["litellm_params"], **never}}
+            for entry in document["model_list"]
+        ],
+        "router_settings": {"num_retries": 0, "disable_cooldowns": True},
+        "litellm_settings": {"num_retries": 0},
+    }
+
+
+async def _play(
+    target: GatewayTarget, chosen: Sequence[Scenario], advance: Callable[[str], None], at_once: int
+) -> list[Observation]:
+    places = asyncio.Semaphore(at_once)
+
+    async def one(scenario: Scenario) -> Observation:
+        async with places, asyncio.timeout(CELL_PATIENCE):
+            seen = await target.observe(scenario)
+        advance(scenario.id)
+        return seen
+
+    return await asyncio.gather(*map(one, chosen))
+
+
+def _verdict(
+    profile: Profile,
+    chosen: Sequence[Scenario],
+    seen: Sequence[Observation],
+    reasons: Counter[str],
+    words: dict[str, str],
+) -> GatewayVerdict:
+    levels = clauses()
+    found: dict[str, dict[str, list[Violation]]] = {}
+    applicable = flawless = 0
+    for scenario, observation in zip(chosen, seen, strict=True):
+        owed = duties(scenario, observation, own_key=profile.key == "own")
+        if not owed:
+            reasons[SAYS_NOTHING] += 1
+            continue
+        applicable += 1
+        flawless += not any(owed.values())
+        for clause, broken in owed.items():
+            found.setdefault(clause, {})[scenario.id] = [_shown(violation, words) for violation in broken]
+    return GatewayVerdict(
+        name=profile.name,
+        title=profile.title,
+        about=profile.about,
+        note=profile.note,
+        version=profile.shown_version,
+        applicable=applicable,
+        flawless=flawless,
+        not_applicable=dict(sorted(reasons.items())),
+        clauses={
+            name: ClauseVerdict(
+                level=levels[name].level,
+                checked=len(found[name]),
+                broken={id_: broken for id_, broken in sorted(found[name].items()) if broken},
+            )
+            for name in levels
+            if name in found
+        },
+    )
+
+
+def _shown(violation: Violation, words: dict[str, str]) -> Violation:
+    """Return a violation without addresses, secrets, made-up ids and more text than anyone reads."""
+    values = {name: _text(getattr(violation, name), words) for name in ("expected", "actual")}
+    return violation.model_copy(update=values)
+
+
+def _text(value: Any, words: dict[str, str]) -> Any:
+    if value is ABSENT:
+        return ABSENT.value
+    masked = mask_json(redact_json(value))
+    text = (
+        masked
+        if isinstance(masked, str)
+        else json.dumps(masked, ensure_ascii=False, sort_keys=True, default=str)
+    )
+    for word, shown in words.items():
+        text = text.replace(word, shown).replace(word.removeprefix("http://"), shown)
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text)} characters)"
