@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 
+from tests.once import ASKS
 from tests.root import ROOT
-
-ASKS = re.compile(r"find_spec|importorskip|\bwhich\(|\b(import|from) litellm\b|\bversions?\(.litellm")
-"""How a test asks whether litellm is there, or needs it."""
 
 
 def left_out() -> list[str]:
