@@ -51,6 +51,42 @@ def translated(kind: str) -> bool:
     return bool(route) and not route.endswith(kind)
 
 
+_PLACEHOLDER = "[System: Empty message content sanitised to satisfy protocol]"
+_DUMMY = "dummy_tool"
+
+
+def mended_request(body: bytes) -> bytes:
+    """A request for Anthropic without what LiteLLM has made up: a text for a turn without one, a tool for a history."""
+    if _PLACEHOLDER.encode() not in body and _DUMMY.encode() not in body:
+        return body
+    document = _parsed(body)
+    if not isinstance(document, dict):
+        return body
+    tools = document.get("tools")
+    if (
+        isinstance(tools, list)
+        and len(tools) == 1
+        and isinstance(tools[0], dict)
+        and tools[0].get("name") == _DUMMY
+    ):
+        del document["tools"]
+    messages = document.get("messages")
+    if isinstance(messages, list):
+        document["messages"] = [
+            left for message in messages if (left := _without_placeholder(message)) is not None
+        ]
+    return json.dumps(document).encode()
+
+
+def _without_placeholder(message: Json) -> Json:
+    """The message without made-up blocks; None where nothing is left of it."""
+    content = message.get("content") if isinstance(message, dict) else None
+    if not isinstance(content, list):
+        return message
+    kept = [block for block in content if not (isinstance(block, dict) and block.get("text") == _PLACEHOLDER)]
+    return {**message, "content": kept} if kept or not content else None
+
+
 def mended_error(body: bytes) -> bytes:
     """The body of an error, with its sentence where OpenAI has it; what has it there already, and a page, as it is."""
     document = _parsed(body)

@@ -30,6 +30,12 @@ FINISH_REASONS = frozenset(
 )
 """Ends of an answer that LiteLLM translates into what they mean. All others it calls `stop`."""
 
+NO_COST, NO_USAGE = -1e-12, -2e-12
+"""Stand as `cost` in the usage of a stream whose provider named no cost, or no usage at all.
+
+LiteLLM would make them up. So the front can tell, and leaves them out.
+"""
+
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 Chunk = dict[str, Any]
@@ -73,16 +79,23 @@ async def repaired(pieces: AsyncIterator[bytes], *, translated: bool) -> AsyncIt
     `translated`: LiteLLM makes another dialect's events of it, whose calls of tools come one after another.
     """
     chunks = Chunks(translated=translated)
+    counts = False
     async for event in events(pieces):
         data = data_of(event)
         if data.strip() == "[DONE]":
             chunks.check_end()
+            if not (counts or translated):
+                yield _event(chunks.without_usage)
             yield event
             return
         document = _parsed(data)
         if document is None:
             yield event
             continue
+        counts = counts or isinstance(document.get("usage"), dict)
+        if not translated and isinstance(usage := document.get("usage"), dict) and usage.get("cost") is None:
+            document["usage"] = {**usage, "cost": NO_COST}
+            event = _event(document)
         made = list(chunks.take(document))
         # Bytes that nobody has to change stay as they came; where LiteLLM reads a stream itself, it takes any line
         # with [DONE] in it for the end.
@@ -94,6 +107,8 @@ async def repaired(pieces: AsyncIterator[bytes], *, translated: bool) -> AsyncIt
         if chunks.failure:
             raise Unfinished(chunks.failure)
     chunks.check_end()
+    if not (counts or translated):
+        yield _event(chunks.without_usage)
 
 
 def _event(chunk: Chunk) -> bytes:
@@ -144,6 +159,8 @@ class Chunks:
         self._translated = translated
         self._choices: dict[Any, _Choice] = {}
         self._failed = False
+        self.without_usage: Chunk = {}
+        """The chunk that stands for a usage which the provider did not give."""
         self.failure = ""
         """Why no chunk is to follow; empty while all is well."""
 
@@ -157,6 +174,9 @@ class Chunks:
         """The chunks that stand for `chunk`: itself, where nothing is wrong with it."""
         if chunk.get("error"):
             self._failed = True  # LiteLLM says so
+        if not self.without_usage:
+            none = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0, "cost": NO_USAGE}
+            self.without_usage = {**chunk, "choices": [], "usage": none}
         choices = chunk.get("choices")
         if not isinstance(choices, list) or not choices or self._failed:
             yield chunk

@@ -28,6 +28,7 @@ from proxies.answers import (
     Resumed,
     as_stream,
     mended_error,
+    mended_request,
     mended_whole,
     status_within,
     upstream_kind,
@@ -51,9 +52,10 @@ UNREAD = "unread"
 
 
 class Calls(list[str]):
-    """The methods of calls that were made; `answered`: the last one was, and with a success."""
+    """The methods of calls that were made. `answered`: the last one was, and with a success; it had these `headers`."""
 
     answered = False
+    headers: Mapping[str, str] = {}
 
 
 _asked: ContextVar[Calls | None] = ContextVar("asked", default=None)
@@ -95,7 +97,8 @@ class Guard:
 
     def hooks(self) -> dict[str, list[Callable[..., Awaitable[None]]]]:
         """The hooks of an `httpx.AsyncClient`."""
-        return {"request": [_note], "response": [self._check]}
+        asked: list[Callable[..., Awaitable[None]]] = [_note, _mend_request] if self._mends else [_note]
+        return {"request": asked, "response": [self._check]}
 
     def sync_hooks(self) -> dict[str, list[Callable[..., None]]]:
         """The hooks of an `httpx.Client`, which look at redirects alone: LiteLLM calls no model with one."""
@@ -113,6 +116,7 @@ class Guard:
             await self._limit(response)
         if (calls := _asked.get()) is not None:
             calls.answered = response.is_success
+            calls.headers = response.headers
 
     async def _limit(self, response: httpx.Response) -> None:
         assert isinstance(response.stream, httpx.AsyncByteStream)
@@ -222,6 +226,17 @@ async def _note(request: httpx.Request) -> None:
         calls.append(request.method)
     if "accept-encoding" in request.headers:
         request.headers["accept-encoding"] = "gzip, deflate"
+
+
+async def _mend_request(request: httpx.Request) -> None:
+    """Take out of a request what LiteLLM has made up."""
+    if not upstream_kind(request) or not isinstance(request.stream, httpx.ByteStream):
+        return
+    sent = await request.aread()
+    if (mended := mended_request(sent)) is not sent:
+        request.stream = httpx.ByteStream(mended)
+        vars(request)["_content"] = mended
+        request.headers["content-length"] = str(len(mended))
 
 
 def _check_redirect_at_once(response: httpx.Response) -> None:

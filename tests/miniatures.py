@@ -7,6 +7,7 @@ class as it is.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from starlette.datastructures import MutableHeaders
@@ -421,3 +422,57 @@ class EchoesHeaders(Miniature):
 
     def answer(self, path: str, status: int, document: Json) -> Json:
         return {**document, "team": self.team} if path == "/memory-routing/info" and self.team else document
+
+
+# --- answers that came in pieces, or from elsewhere
+
+
+class NumbersCallsAlike(Miniature):
+    """Gives every call of a tool the index 0, as providers do that don't number them."""
+
+    def frame(self, number: int, data: Json) -> Json:
+        return _mapped(data, lambda k, v: 0 if k == "index" else v)
+
+
+class SwallowsRefusals(Miniature):
+    """Drops what a model says when it refuses."""
+
+    def frame(self, number: int, data: Json) -> Json:
+        return _mapped(data, lambda k, v: "" if k == "refusal" else v)
+
+
+class InventsAnEnd(Miniature):
+    """Ends a stream that broke off as if it had been finished."""
+
+    def frame(self, number: int, data: Json) -> Json:
+        if not (isinstance(data, dict) and "error" in data):
+            return data
+        end = {"index": 0, "delta": {}, "finish_reason": "stop"}
+        return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "choices": [end]}
+
+
+class BlamesTheRequest(Miniature):
+    """Answers 400 where a provider's answer could not be read."""
+
+    def start(self, path: str, status: int, headers: MutableHeaders) -> int:
+        return 400 if status == 502 else status
+
+
+class CutsTagsOut(Miniature):
+    """Takes what stands between tags for reasoning, and leaves it out."""
+
+    def answer(self, path: str, status: int, document: Json) -> Json:
+        return _mapped(document, self._without_tags)
+
+    @staticmethod
+    def _without_tags(key: str, value: Json) -> Json:
+        return re.sub(r"<(\w+)>.*?</\1>", "", value) if key == "content" and isinstance(value, str) else value
+
+
+class MakesUpACost(Miniature):
+    """Adds to the usage what the answer will have cost."""
+
+    def frame(self, number: int, data: Json) -> Json:
+        if isinstance(data, dict) and data.get("usage"):
+            return {**data, "usage": {**data["usage"], "cost": 0.001}}
+        return data

@@ -23,6 +23,7 @@ from tests.miniature import Miniature
 COMPLETIONS = {
     "chat.plain",
     "chat.rate_limited_in_words",
+    "chat.tags_in_text[think]",
     "chat.response_headers",
     "chat.tool_call",
     "chat.two_choices",
@@ -33,14 +34,20 @@ COMPLETIONS = {
 }
 STREAMS = {
     "streaming.error_frame",
+    "streaming.finish_reason_unknown[error]",
     "streaming.plain",
+    "streaming.refusal[openai]",
     "streaming.response_headers",
     "streaming.tool_call",
+    "streaming.tool_calls_disordered[no_index]",
     "streaming.unicode",
     "streaming.usage",
 }
 NOT_TAKEN = {"errors.answer_too_large[openai]", "errors.redirect_refused[found]"}
 PROVIDER_ERRORS = NOT_TAKEN | {
+    "errors.answer_stumbled_over[no_message]",
+    "errors.other_shape[list]",
+    "errors.provider_headers[long_chat_429]",
     "errors.not_asked[role]",
     "errors.connection_refused[openai]",
     "errors.openai_status[429]",
@@ -68,15 +75,29 @@ RED: dict[type[Miniature], set[str]] = {
     miniatures.WrapsErrorsInDetail: ERRORS,
     miniatures.DropsRetryAfter: {
         "errors.openai_status[429]",
+        "errors.provider_headers[long_chat_429]",
         "streaming.error_before_first_frame[rate_limit]",
     },
     miniatures.AnswersErrorsWith200: ERRORS,
     miniatures.SendsErrorsAsText: ERRORS,
     miniatures.LosesTheSentence: ERRORS,
-    miniatures.BlursStatuses: NOT_TAKEN | {"errors.connection_refused[openai]", "errors.openai_status[503]"},
+    miniatures.BlursStatuses: NOT_TAKEN
+    | {
+        "errors.answer_stumbled_over[no_message]",
+        "errors.connection_refused[openai]",
+        "errors.openai_status[503]",
+    },
     miniatures.BelievesWords: {"chat.rate_limited_in_words"},
-    miniatures.SilencesErrorFrames: {"streaming.error_frame"},
+    miniatures.SilencesErrorFrames: {"streaming.error_frame", "streaming.finish_reason_unknown[error]"},
+    miniatures.InventsAnEnd: {"streaming.error_frame", "streaming.finish_reason_unknown[error]"},
+    miniatures.NumbersCallsAlike: {"streaming.tool_calls_disordered[no_index]"},
+    miniatures.SwallowsRefusals: {"streaming.refusal[openai]"},
+    miniatures.BlamesTheRequest: NOT_TAKEN
+    | {"errors.answer_stumbled_over[no_message]", "errors.connection_refused[openai]"},
+    miniatures.CutsTagsOut: {"chat.tags_in_text[think]"},
+    miniatures.MakesUpACost: {"streaming.usage"},
     miniatures.QuotesTheConversation: {
+        "errors.other_shape[list]",
         "errors.not_asked[role]",
         "requests.query[api_key]",
         "requests.steering[api_base]",
@@ -93,7 +114,11 @@ RED: dict[type[Miniature], set[str]] = {
     miniatures.RenamesAField: COMPLETIONS,
     miniatures.EchoesTheProvidersModel: COMPLETIONS | STREAMS,
     miniatures.DamagesText: {"chat.unicode", "streaming.tool_call", "streaming.unicode"},
-    miniatures.DoublesArguments: {"chat.tool_call", "streaming.tool_call"},
+    miniatures.DoublesArguments: {
+        "chat.tool_call",
+        "streaming.tool_call",
+        "streaming.tool_calls_disordered[no_index]",
+    },
     miniatures.DropsNulls: COMPLETIONS | (ERRORS - {"requests.unknown_model[plain]"}) | ROUTING,
     miniatures.KeepsOneChoice: {"chat.two_choices"},
     miniatures.LosesTheRequestId: {"chat.response_headers", "streaming.response_headers"},

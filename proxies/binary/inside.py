@@ -24,6 +24,9 @@ LIMITS_VARIABLE = "MEMORY_PROXY_ANSWER_LIMITS"
 UNASKED_HEADER = "x-memory-proxy-asked"
 """The header of an error that says `no` when no provider was asked, `answered` when one had, and with a success."""
 
+_THEIRS = b"llm_provider-"
+"""Stands before the names of the provider's headers in LiteLLM's answers. Some errors of it have none of them."""
+
 MOST_HEADERS = 100 * 1024
 """Bytes that one header of a provider's answer may have; as many as httpx takes of all."""
 
@@ -140,6 +143,15 @@ class Marking:
                 if failed and (not calls or calls.answered):
                     said = (UNASKED_HEADER.encode(), b"answered" if calls else b"no")
                     message = {**message, "headers": [*message["headers"], said]}
+                if (
+                    failed
+                    and calls.headers
+                    and not any(name.startswith(_THEIRS) for name, _ in message["headers"])
+                ):
+                    theirs = [
+                        (_THEIRS + name.encode(), value.encode()) for name, value in calls.headers.items()
+                    ]
+                    message = {**message, "headers": [*message["headers"], *theirs]}
                 await send(message)
 
             await self._app(scope, receive, marked)

@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from proxies.chunks import NO_COST, NO_USAGE
 from proxies.dialects.base import Open, without_nulls
 from proxies.errors import ProxyError, envelope
 from proxies.support.jsontext import json_text
 from proxies.support.sse import encode
 
 _List = list[dict[str, Any]]
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 class _Message(Open):
@@ -86,12 +88,14 @@ def as_said(body: dict[str, Any]) -> dict[str, Any]:
     choices = body.get("choices")
     if not isinstance(choices, list):
         return body
-    if (
-        body.get("usage")
-        and body.get("object") == "chat.completion.chunk"
-        and all(map(_says_nothing, choices))
-    ):
-        return {**body, "choices": []}
+    usage = body.get("usage")
+    if isinstance(usage, dict) and body.get("object") == "chat.completion.chunk":
+        if usage.get("cost") == NO_COST:
+            body = {**body, "usage": {name: value for name, value in usage.items() if name != "cost"}}
+        if all(map(_says_nothing, choices)):
+            return {**body, "choices": []}
+    elif isinstance(usage, dict) and not any(usage.get(name) for name in _COUNTS):
+        body = {**body, "usage": None}  # LiteLLM's zeros: the provider didn't say
     return {**body, "choices": [_with_refusal(choice) for choice in choices]}
 
 
@@ -121,6 +125,9 @@ class ChatFraming:
     ) -> AsyncIterator[dict[str, Any]]:
         # Where they end is known to the backends alone.
         async for chunk in chunks:
+            usage = chunk.get("usage")
+            if isinstance(usage, dict) and usage.get("cost") == NO_USAGE:
+                continue
             yield {**without_nulls(as_said(chunk)), "model": model}
 
     def frame(self, chunk: dict[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import logging
 import os
 import traceback
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -240,6 +241,7 @@ def _litellm() -> Any:
 
     litellm.suppress_debug_info = True
     litellm.telemetry = False
+    _quieten()
     litellm.disable_hf_tokenizer_download = True
     # What it takes for embeddings, where `max_retries=0` counts as nothing said.
     litellm.DEFAULT_MAX_RETRIES = 0  # type: ignore[attr-defined]
@@ -247,6 +249,13 @@ def _litellm() -> Any:
     litellm.use_chat_completions_url_for_anthropic_messages = True
     _dump_in_silence()
     return litellm
+
+
+def _quieten() -> None:
+    """Keep LiteLLM's own log for those who ask for it: of failures, which the front tells, it quotes the answers."""
+    if not os.environ.get("LITELLM_LOG"):
+        for name in ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _guard_own_clients(guard: Guard) -> None:

@@ -75,14 +75,24 @@ def test_what_is_served_marks_its_errors() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "asks", "marked"), [(400, False, True), (400, True, False), (200, False, False)]
+    ("status", "answered", "marked"),
+    [
+        (400, None, [(UNASKED_HEADER, "no")]),
+        (400, 200, [(UNASKED_HEADER, "answered"), ("llm_provider-retry-after", "7")]),
+        (400, 429, [("llm_provider-retry-after", "7")]),
+        (200, None, []),
+        (200, 200, []),
+    ],
 )
-async def test_marks(status: int, asks: bool, marked: bool, prepared: None) -> None:
-    """An error that came without a call to a provider says so, and nothing else does."""
+async def test_marks(
+    status: int, answered: int | None, marked: list[tuple[str, str]], prepared: None
+) -> None:
+    """An error says whether a provider was asked, and answered with a success; the headers of its answer come along."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        if asks:
-            transport = httpx.MockTransport(lambda request: httpx.Response(200, json={}))
+        if answered:
+            theirs = httpx.Response(answered, stream=httpx.ByteStream(b"{}"), headers={"retry-after": "7"})
+            transport = httpx.MockTransport(lambda request: theirs)
             async with httpx.AsyncClient(transport=transport) as client:
                 await client.post("http://provider.test/")
         await send({"type": "http.response.start", "status": status, "headers": []})
@@ -97,7 +107,7 @@ async def test_marks(status: int, asks: bool, marked: bool, prepared: None) -> N
         sent.append(message)
 
     await Marking(app)({"type": "http"}, receive, send)
-    assert sent[0]["headers"] == ([(UNASKED_HEADER.encode(), b"no")] if marked else [])
+    assert sent[0]["headers"] == [(name.encode(), value.encode()) for name, value in marked]
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
 
 
