@@ -15,6 +15,11 @@ from proxies.support.redact import redact_url
 
 _log = logging.getLogger(__name__)
 
+UNGUARDED = (
+    "--litellm-url: a LiteLLM that was started elsewhere is not guarded from inside: it follows providers' redirects, "
+    "takes answers of any size, and one request may keep others waiting there; docs/security.md says what holds"
+)
+
 
 def create_app(
     config: ProxyConfig | None = None, *, litellm_url: str | None = None, litellm_key: str | None = None
@@ -28,7 +33,8 @@ def create_app(
 
 
 async def warn_if_silent(config: ProxyConfig, litellm_url: str, litellm_key: str | None) -> None:
-    """Log in the words of `/health/readiness` that the LiteLLM at `litellm_url` is of no use yet, if so."""
+    """Log what the LiteLLM at `litellm_url` isn't guarded against; in the words of readiness if it is of no use yet."""
+    _log.warning(UNGUARDED)
     backend = BinaryBackend(config, litellm_url, litellm_key)
     try:
         await backend.check_ready()

@@ -21,7 +21,8 @@ from proxies.headers import from_litellm
 from proxies.litellm_refusals import is_litellms_own
 from proxies.provider_message import of_validation
 from proxies.sessions import ProxySessionManager
-from proxies.support.jsontext import json_between, json_object, text_or_none
+from proxies.support.jsonsteps import json_between
+from proxies.support.jsontext import json_object, text_or_none
 from proxies.support.sse import SSEDecoder
 from proxies.upstream_errors import connection_error, read_object, upstream_error
 

@@ -39,6 +39,7 @@ def litellm_config(config: ProxyConfig) -> dict[str, Any]:
     # Ours, and an enterprise feature there, which would log a warning for every request.
     general.pop("max_request_size_mb", None)
     general.pop("litellm_tools", None)
+    general.pop("environment_routes", None)
     general.pop("cors_origins", None)
     general["master_key"] = f"os.environ/{KEY_VARIABLE}"
     # The last one: LiteLLM asks OpenAI for the usage of every stream, whatever the client asked for.

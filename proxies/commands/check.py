@@ -50,7 +50,7 @@ def checked(config: ProxyConfig, clients: Sequence[Headers] = ()) -> dict[str, A
         "config": str(config.path or ""),
         "serves": {"binary": [], "sdk": sdk},
         "models": [_model(config, name) for name in dict.fromkeys(d.model_name for d in config.model_list)],
-        "routes": list(_routes()),
+        "routes": list(_routes(config)),
         "memory": _memory(config),
         "users": _users(config, clients),
         "limits": {"max_body_bytes": config.max_body_bytes, **config.limits.model_dump()},
@@ -123,7 +123,7 @@ def _fallbacks(config: ProxyConfig, name: str) -> dict[str, list[str]]:
     return found
 
 
-def _routes() -> Iterator[dict[str, Any]]:
+def _routes(config: ProxyConfig) -> Iterator[dict[str, Any]]:
     for row in TABLE:
         paths = [row.path, row.path.removeprefix("/v1")] if row.bare else [row.path]
         yield {
@@ -133,13 +133,20 @@ def _routes() -> Iterator[dict[str, Any]]:
             "binary": "served",
             "sdk": "served",
         }
-    yield {
-        "methods": list(METHODS),
-        "paths": [f"/v1/{family}/…" for family in FAMILIES],
-        "key": True,
-        "binary": "forwarded",
-        "sdk": "404 unsupported_route",
+    served = {
+        name
+        for name, family in FAMILIES.items()
+        if not family.needs_provider("GET", "id") or config.serves(name)
     }
+    for binary, names in (("forwarded", served), ("404 unsupported_route", FAMILIES.keys() - served)):
+        if names:
+            yield {
+                "methods": list(METHODS),
+                "paths": [f"/v1/{name}/…" for name in FAMILIES if name in names],
+                "key": True,
+                "binary": binary,
+                "sdk": "404 unsupported_route",
+            }
 
 
 def _memory(config: ProxyConfig) -> dict[str, Any]:

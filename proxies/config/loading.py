@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from proxies.config.memory import ContextRetrieval
 from proxies.config.models import (
     _MODELLED,
     ENVIRON,
+    ENVIRONMENT_ROUTES,
     LITELLM_SECTIONS,
     LITELLM_TOOLS,
     MEMORY_KEY,
@@ -173,21 +174,24 @@ def _check_general(data: Mapping[str, Any], problems: _Problems) -> None:
         isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < 1e6
     ):
         problems.add(("general_settings", "max_request_size_mb"), "must be a number above 0, in MiB")
-    _check_litellm_tools(general.get("litellm_tools"), problems)
+    for name, known, what in (
+        ("litellm_tools", LITELLM_TOOLS, "tool that LiteLLM makes calls for"),
+        ("environment_routes", ENVIRONMENT_ROUTES, "data route that goes by no configured model"),
+    ):
+        _check_names(name, general.get(name), known, what, problems)
     _check_origins(general.get("cors_origins"), problems)
 
 
-def _check_litellm_tools(tools: Any, problems: _Problems) -> None:
-    loc = ("general_settings", "litellm_tools")
-    if tools is None:
+def _check_names(key: str, names: Any, known: Sequence[str], what: str, problems: _Problems) -> None:
+    loc = ("general_settings", key)
+    if names is None:
         return
-    if not isinstance(tools, list):
-        problems.add(loc, f"must be a list of {', '.join(LITELLM_TOOLS)}")
+    if not isinstance(names, list):
+        problems.add(loc, f"must be a list of {', '.join(known)}")
         return
-    for index, tool in enumerate(tools):
-        if tool not in LITELLM_TOOLS:
-            hint = did_you_mean(str(tool), LITELLM_TOOLS)
-            problems.add((*loc, index), f"is no tool that LiteLLM makes calls for; {hint}")
+    for index, name in enumerate(names):
+        if name not in known:
+            problems.add((*loc, index), f"is no {what}; {did_you_mean(str(name), known)}")
 
 
 def _is_guessable(key: str) -> bool:

@@ -20,6 +20,7 @@ from proxies.config.clients import CLIENTS
 from proxies.config.limits import Limits
 from proxies.config.memory import ContextRetrieval
 from proxies.config.patterns import compiled
+from proxies.config.providers import provider_of
 from proxies.support.redact import redact_json
 from proxies.support.yamlfile import Loc, YamlFile, dotted_path
 
@@ -27,6 +28,18 @@ DEFAULT_MAX_BODY_BYTES = 32 * 1024 * 1024
 
 LITELLM_TOOLS = ("advisor", "file_search", "mcp", "skills")
 """Lists what `general_settings.litellm_tools` may name: tools with which LiteLLM makes calls of its own."""
+
+ENVIRONMENT_ROUTES = (
+    "assistants",
+    "batches",
+    "containers",
+    "files",
+    "fine_tuning",
+    "threads",
+    "vector_stores",
+    "videos",
+)
+"""Lists what `general_settings.environment_routes` may name: data routes whose requests go by no configured model."""
 
 ANY_ORIGIN = "*"
 """In `general_settings.cors_origins`: every page."""
@@ -56,6 +69,15 @@ LITELLM_SECTIONS = (
     "vector_store_registry",
     "worker_registry",
 )
+
+_SECTIONS = {
+    "assistants": "assistant_settings",
+    "batches": "files_settings",
+    "files": "files_settings",
+    "fine_tuning": "finetune_settings",
+    "threads": "assistant_settings",
+}
+"""LiteLLM's sections by the data routes that they are for."""
 
 ENVIRON = "os.environ/"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -254,6 +276,25 @@ class ProxyConfig(_Redacted):
         """`general_settings.litellm_tools`: with which tools of a request LiteLLM may make calls of its own."""
         return frozenset(self.general_settings.get("litellm_tools") or ())
 
+    def serves(self, routes: str) -> bool:
+        """Tell whether requests of these data routes that go by no model have a provider that was configured.
+
+        `files_settings`, or a deployment at OpenAI, is for files and batches, `finetune_settings` for fine_tuning, and
+        `assistant_settings` for assistants and threads. Without an entry LiteLLM takes a key of its environment, which
+        `general_settings.environment_routes` allows.
+        """
+        if routes in (self.general_settings.get("environment_routes") or ()):
+            return True
+        if _SECTIONS.get(routes) == "files_settings" and any(map(_is_openais, self.model_list)):
+            return True  # LiteLLM takes its address and key
+        section = self.other_sections.get(_SECTIONS.get(routes, ""))
+        if isinstance(section, Mapping):  # assistants have one provider, and it is the one that is asked
+            return bool(section.get("custom_llm_provider"))
+        entries = section if isinstance(section, list) else []
+        return any(
+            isinstance(item, Mapping) and item.get("custom_llm_provider") == "openai" for item in entries
+        )
+
     @property
     def cors_origins(self) -> tuple[str, ...]:
         """`general_settings.cors_origins`: whose pages may use the proxy from a browser; none when it isn't set."""
@@ -292,3 +333,7 @@ class ProxyConfig(_Redacted):
             return dict(self._file.data)
         dumped = self.model_dump(mode="json", exclude={"path", "other_sections"})
         return {**dumped, **self.other_sections}
+
+
+def _is_openais(deployment: Deployment) -> bool:
+    return provider_of(deployment.litellm_params) == "openai"

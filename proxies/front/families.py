@@ -26,6 +26,7 @@ class Family:
 
     `query` are its query parameters, and `forms` a pattern of the places below it that take a form instead of JSON.
     `by_model` says that LiteLLM looks for the provider by the request's `model`, so it has to be a configured one.
+    `by_id` says that below the family no model decides, but an id: it may tell LiteLLM any provider.
     `model_setting` is the key of `general_settings` without which a request has to have a `model`: LiteLLM would take
     one of its own and a key of the environment.
     `own` are parameters of its own that would steer LiteLLM elsewhere.
@@ -34,8 +35,13 @@ class Family:
     query: frozenset[str] = frozenset()
     forms: str | None = None
     by_model: bool = False
+    by_id: bool = False
     model_setting: str | None = None
     own: frozenset[str] = frozenset()
+
+    def needs_provider(self, method: str, below: str) -> bool:
+        """Whether no model says which provider is meant, so that the configuration has to."""
+        return not self.by_model or (self.by_id and (method != "POST" or below != ""))
 
     def takes_form(self, below: str) -> bool:
         """Whether the place `below` the family (`edits` of `/v1/images/edits`) takes a form."""
@@ -59,7 +65,9 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         ),
         "threads": Family(query=_PAGES | _INCLUDE | {"run_id"}),
         "vector_stores": Family(query=_PAGES | _INCLUDE | {"filter"}),
-        "videos": Family(query=_PAGES | {"variant"}, forms="|characters|edits|extensions", by_model=True),
+        "videos": Family(
+            query=_PAGES | {"variant"}, forms="|characters|edits|extensions", by_model=True, by_id=True
+        ),
     }
 )
 """The rows by the first part of their paths. LiteLLM's management routes are in none of them."""

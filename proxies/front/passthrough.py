@@ -33,7 +33,7 @@ from proxies.front.services import Services
 from proxies.front.sizes import apart, check_sizes, check_values
 from proxies.front.steering import check_steering, has_own_file_search
 from proxies.headers import check_travels, for_client, for_provider
-from proxies.support.jsontext import json_in_steps
+from proxies.support.jsonsteps import json_in_steps
 
 _SAFE_PATH = re.compile(r"(/(?!\.+(?:/|$))[A-Za-z0-9._~:@!$&'()*+,=-]+)+")
 _ABOUT_THE_ANSWER = ("content-type", "content-disposition", "content-length")
@@ -57,6 +57,13 @@ async def forward(services: Services, request: Request) -> ASGIApp:
     boundary = boundary_of(request, takes_form=family.takes_form("/".join(below)))
     if (hand_on := services.backend.forward) is None:
         raise ProxyError(404, "This route is not supported.", code="unsupported_route")
+    if family.needs_provider(request.method, "/".join(below)) and not services.config.serves(name):
+        raise ProxyError(
+            404,
+            "This route is not configured: LiteLLM would take a key of its environment for it. "
+            f"Who runs the proxy can allow that: `general_settings.environment_routes: [{name}]`.",
+            code="unsupported_route",
+        )
     check = _Check(services.config, family)
     uploaded = asyncio.Event()
     body: bytes | AsyncIterator[bytes]

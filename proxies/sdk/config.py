@@ -77,6 +77,7 @@ GENERAL: Mapping[str, Check] = {
     "master_key": _any,
     "max_request_size_mb": _any,
     "litellm_tools": _any,
+    "environment_routes": _any,
     "cors_origins": _any,
     # Always so: the headers on the allow-list travel, and a client that leaves cancels the call.
     "forward_client_headers_to_llm_api": _only(True),

@@ -54,7 +54,7 @@ def config() -> dict[str, Any]:
     params = {"model": "openai/gpt-4o-mini", "api_base": f"{LITELLM_URL}/v1", "api_key": "of-the-provider"}
     return {
         "model_list": [{"model_name": MODEL, "litellm_params": params}],
-        "general_settings": {"master_key": KEY},
+        "general_settings": {"master_key": KEY, "environment_routes": ["files", "vector_stores"]},
     }
 
 

@@ -240,11 +240,12 @@ def test_it_serves_and_stops(running: subprocess.Popen[str], number: signal.Sign
 
 
 def test_a_litellm_that_is_not_there_yet(running: subprocess.Popen[str]) -> None:
-    """It is said once, after the line that all is up, because LiteLLM may still come."""
+    """It is said once, after the line that all is up and what isn't guarded, because LiteLLM may still come."""
     assert running.stderr is not None
-    lines = [running.stderr.readline(), running.stderr.readline()]
+    lines = [running.stderr.readline() for _ in range(3)]
     assert "listening on" in lines[0]
-    assert "--litellm-url http://127.0.0.1:1: The LiteLLM process could not be reached." in lines[1]
+    assert "--litellm-url: a LiteLLM that was started elsewhere is not guarded from inside" in lines[1]
+    assert "--litellm-url http://127.0.0.1:1: The LiteLLM process could not be reached." in lines[2]
     running.send_signal(signal.SIGTERM)
     assert running.wait(20) == 0
     assert running.stderr.read() == ""

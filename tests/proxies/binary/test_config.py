@@ -23,7 +23,15 @@ def _config(**sections: Any) -> ProxyConfig:
 
 def test_the_recipe_fills_what_is_absent() -> None:
     """Headers and disconnects pass, retries and cooldowns are off, ours is gone, the key isn't written."""
-    copied = litellm_config(_config(general_settings={"max_request_size_mb": 1, "litellm_tools": ["mcp"]}))
+    copied = litellm_config(
+        _config(
+            general_settings={
+                "max_request_size_mb": 1,
+                "litellm_tools": ["mcp"],
+                "environment_routes": ["files"],
+            }
+        )
+    )
     assert copied["general_settings"] == {
         "master_key": "os.environ/LITELLM_MASTER_KEY",
         "forward_client_headers_to_llm_api": True,

@@ -16,6 +16,7 @@ from proxies import cli
 from proxies.commands.check import checked, headers_of
 from proxies.commands.check_report import show
 from proxies.config.loading import load_config
+from proxies.front.families import FAMILIES
 
 CONFIG = """\
 model_list:
@@ -75,16 +76,19 @@ def test_models(found: dict[str, Any]) -> None:
     assert found["memory"]["retrieves_for"] == ["fast"]
 
 
+CLOSED = ("assistants", "containers", "fine_tuning", "threads", "vector_stores", "videos")
+
+
 def test_routes(found: dict[str, Any]) -> None:
     """Both architectures' routes, and what becomes of those that only one of them has."""
     by_path = {path: row for row in found["routes"] for path in row["paths"]}
     assert by_path["/chat/completions"]["sdk"] == "served"
     assert by_path["/v1/models/{model}"]["key"] is True
     assert by_path["/health"]["key"] is False
-    assert (by_path["/v1/files/…"]["binary"], by_path["/v1/files/…"]["sdk"]) == (
-        "forwarded",
-        "404 unsupported_route",
-    )
+    seen = {name: (by_path[f"/v1/{name}/…"]["binary"], by_path[f"/v1/{name}/…"]["sdk"]) for name in FAMILIES}
+    for name in FAMILIES:
+        binary = "404 unsupported_route" if name in CLOSED else "forwarded"
+        assert seen[name] == (binary, "404 unsupported_route")
 
 
 def test_users(found: dict[str, Any]) -> None:

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from proxies.config.loading import ConfigError, config_from_environment, litellm_key, load_config
-from proxies.config.models import DEFAULT_PATTERNS, LITELLM_SECTIONS, Deployment, ProxyConfig
+from proxies.config.models import (
+    DEFAULT_PATTERNS,
+    ENVIRONMENT_ROUTES,
+    LITELLM_SECTIONS,
+    Deployment,
+    ProxyConfig,
+)
 from proxies.support.redact import redact_text
 from tests.root import ROOT
 
@@ -179,6 +185,36 @@ def test_no_tools_of_litellms_own_are_allowed_by_default(write: Write) -> None:
     assert load_config(write(MINIMAL)).litellm_tools == frozenset()
     assert load_config(write(f"{MINIMAL}  litellm_tools:\n")).litellm_tools == frozenset()
     assert load_config(write(f"{MINIMAL}  litellm_tools: [mcp, skills]\n")).litellm_tools == {"mcp", "skills"}
+
+
+def test_routes_that_take_the_environments_key_are_named_rightly(write: Write) -> None:
+    """environment_routes is a list of known names, or the mistake is told when the file is read."""
+    [found] = _problems(write(f"{MINIMAL}  environment_routes: [file]\n"))
+    assert found.endswith("is no data route that goes by no configured model; did you mean 'files'?")
+
+
+@pytest.mark.parametrize(
+    ("section", "routes"),
+    [
+        ("", set()),
+        ("  environment_routes: [videos]\n", {"videos"}),
+        ("  environment_routes: [containers]\n", {"containers"}),
+        ("files_settings: [{custom_llm_provider: openai, api_key: k}]\n", {"batches", "files"}),
+        ("files_settings: [{custom_llm_provider: azure, api_key: k}]\n", set()),
+        ("finetune_settings: [{custom_llm_provider: openai, api_key: k}]\n", {"fine_tuning"}),
+        ("assistant_settings: {custom_llm_provider: azure, litellm_params: {}}\n", {"assistants", "threads"}),
+    ],
+)
+def test_data_routes_have_a_provider(write: Write, section: str, routes: set[str]) -> None:
+    """Those that go by no model have one where LiteLLM's section says which, or the environment's key is allowed."""
+    config = load_config(write(f"{MINIMAL}{section}".replace("openai/", "groq/", 1)))
+    assert {name for name in ENVIRONMENT_ROUTES if config.serves(name)} == routes
+
+
+def test_files_go_to_a_model_at_openai(write: Write) -> None:
+    """LiteLLM takes the address and the key of such a deployment for files and batches."""
+    config = load_config(write(MINIMAL))
+    assert {name for name in ENVIRONMENT_ROUTES if config.serves(name)} == {"batches", "files"}
 
 
 def test_environment_variables_are_resolved_everywhere_but_in_the_copy(

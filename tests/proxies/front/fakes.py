@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from proxies.backend import Call, Reply
-from proxies.config.models import ProxyConfig
+from proxies.config.models import ENVIRONMENT_ROUTES, ProxyConfig
 from tests import samples
 
 KEY = "sk-test-0123456789abcdef"
@@ -17,7 +17,7 @@ CHOICES = samples.completion()["choices"]
 
 
 def make_config(**sections: Any) -> ProxyConfig:
-    """Models `fast`, `team/fast` and `remembered` (through Supermemory); a body limit of 0.001 MB."""
+    """Models `fast`, `team/fast` and `remembered` (through Supermemory); a body limit of 0.001 MB; all data routes."""
     models = [
         {"model_name": "fast", "litellm_params": {"model": "openai/a"}},
         {"model_name": "fast", "litellm_params": {"model": "openai/b"}},
@@ -28,7 +28,11 @@ def make_config(**sections: Any) -> ProxyConfig:
             "model_info": {"supermemory": True},
         },
     ]
-    general = {"master_key": KEY, "max_request_size_mb": 0.001}
+    general = {
+        "master_key": KEY,
+        "max_request_size_mb": 0.001,
+        "environment_routes": list(ENVIRONMENT_ROUTES),
+    }
     return ProxyConfig.model_validate({"model_list": models, "general_settings": general, **sections})
 
 

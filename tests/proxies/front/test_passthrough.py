@@ -13,7 +13,7 @@ from starlette.routing import Match
 
 from parity.targets.asgi import StreamingASGITransport
 from proxies.binary.backend import BinaryBackend
-from proxies.config.models import ProxyConfig
+from proxies.config.models import ENVIRONMENT_ROUTES, ProxyConfig
 from proxies.front.app import build_app
 from proxies.front.families import FAMILIES, METHODS
 from proxies.front.steering import is_steering
@@ -464,7 +464,7 @@ async def test_sizes_are_limited(made: Any, path: str, body: dict[str, Any], par
     """The limits of requests to a model hold on data routes: 400 with the number, and nothing is handed on."""
     client, process = made(
         ok,
-        general_settings={"master_key": KEY},
+        general_settings={"master_key": KEY, "environment_routes": list(ENVIRONMENT_ROUTES)},
         limits={"max_messages": 3, "max_tools": 3, "max_values": 1000},
     )
     answer = await client.post(f"/v1/{path}", json=body)
@@ -481,3 +481,32 @@ async def test_the_number_of_a_forms_fields_is_limited(made: Any) -> None:
     answer = await client.post("/v1/audio/transcriptions", files=[("model", (None, b"fast")), *fields])
     assert (answer.status_code, process.requests) == (400, [])
     assert "more than 3 fields" in answer.text
+
+
+def test_what_goes_by_no_model_can_be_allowed() -> None:
+    """The names of the configuration are the families without a model, and no others."""
+    needing = {name for name, family in FAMILIES.items() if family.needs_provider("GET", "an-id")}
+    assert needing == set(ENVIRONMENT_ROUTES)
+
+
+NOT_FILES = sorted({*ENVIRONMENT_ROUTES} - {"batches", "files"})
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("family", NOT_FILES)
+async def test_a_route_with_the_environments_key_is_refused(made: Any, family: str, method: str) -> None:
+    """Unless the configuration says where its requests go, or allows that key: 404, and nothing is handed on."""
+    client, process = made(ok, general_settings={"master_key": KEY})
+    answer = await client.request(method, f"/v1/{family}/an-id")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unsupported_route")
+    assert f"environment_routes: [{family}]" in answer.text
+    assert process.requests == []
+    client, process = made(ok, general_settings={"master_key": KEY, "environment_routes": [family]})
+    assert (await client.request(method, f"/v1/{family}/an-id")).status_code == 200
+
+
+async def test_a_video_is_made_by_its_model(made: Any) -> None:
+    """Only what is done with it afterwards goes by an id."""
+    client, _ = made(ok, general_settings={"master_key": KEY})
+    assert (await client.post("/v1/videos", json={"model": "fast", "prompt": "a"})).status_code == 200
+    assert (await client.get("/v1/videos")).status_code == 404

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxies.backend import Forwarded
+from proxies.config.models import ENVIRONMENT_ROUTES
 from proxies.errors import ProxyError
 from proxies.front.passthrough import forward
 from proxies.front.services import Services
@@ -28,7 +29,7 @@ from tests.proxies.front.fakes import KEY, make_config
 parsing = pytest.importorskip("litellm.proxy.common_utils.http_parsing_utils", exc_type=ImportError)
 
 Read = dict[str, Any]
-CONFIG = make_config(general_settings={"master_key": KEY})
+CONFIG = make_config(general_settings={"master_key": KEY, "environment_routes": list(ENVIRONMENT_ROUTES)})
 
 
 class Upstream:

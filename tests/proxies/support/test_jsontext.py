@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxies.support.jsontext import is_deeper, json_between, json_in_steps, json_text, parsed
+from proxies.support.jsontext import is_deeper, json_text, parsed
 
 any_character = st.characters(exclude_categories=[])
 
@@ -29,38 +28,6 @@ def test_half_a_character_stays_an_escape(half: str) -> None:
     text = json_text({"é": half})
     assert text.startswith('{"é":"')
     assert json.loads(text.encode()) == {"é": half}
-
-
-values = st.recursive(
-    st.text(any_character)
-    | st.floats()
-    | st.sampled_from(["é" * 70_000, '"\n' * 40_000, "a" * 65_536 + "\ud800"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(any_character), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@given(st.dictionaries(st.text(any_character, max_size=5), values, max_size=3))
-async def test_steps_make_the_same_text(value: dict[str, Any]) -> None:
-    """Written in steps it is byte for byte what is written at once."""
-    assert json_in_steps(value) == json_text(value).encode()
-    assert await json_between(value) == json_text(value).encode()
-
-
-async def test_writing_leaves_room_for_others() -> None:
-    """While a large value is written, the event loop goes on."""
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count())
-    await json_between({"messages": [{"role": "user", "content": "é" * 50} for _ in range(50_000)]})
-    counting.cancel()
-    assert turns > 3
 
 
 def test_what_is_no_number_is_null() -> None:
