@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -72,6 +74,10 @@ def judge(
         raise click.UsageError("name a gateway (--list shows them), or give --all")
     chosen = [profiles.find(name) for name in (profiles.names() if every else [str(gateway)])]
     scenarios = Selection(expression).of(load(paths))
+    # So that what was started is ended, too, however this is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if every and page_file is None:
+        page_file = Path("docs/gateways.md")
     verdicts: list[GatewayVerdict] = []
     failed: list[str] = []
     for profile in chosen:
@@ -87,23 +93,23 @@ def judge(
                 continue
         verdicts.append(verdict)
         _show(verdict)
+        _write(verdicts, page_file, json_file)  # after each: a run of all takes long
     for text in failed:
         say(text, err=True)
-    if every and page_file is None:
-        page_file = Path("docs/gateways.md")
-    if page_file is not None:
-        write_text_atomic(page_file, page(verdicts))
-        say(f"wrote {page_file}", err=True)
-    if json_file is not None:
-        lines = [verdict.model_dump_json(indent=1) for verdict in verdicts]
-        write_text_atomic(json_file, f"[{','.join(lines)}]\n")
-        say(f"wrote {json_file}", err=True)
     for verdict in verdicts:
         say(verdict.line)
     if failed or any(not verdict.applicable for verdict in verdicts):
         sys.exit(2)
     if not every:
         sys.exit(0 if verdicts[0].ok else 1)
+
+
+def _write(verdicts: Sequence[GatewayVerdict], page_file: Path | None, json_file: Path | None) -> None:
+    if page_file is not None:
+        write_text_atomic(page_file, page(verdicts))
+    if json_file is not None:
+        lines = [verdict.model_dump_json(indent=1) for verdict in verdicts]
+        write_text_atomic(json_file, f"[{','.join(lines)}]\n")
 
 
 def _show(verdict: GatewayVerdict) -> None:

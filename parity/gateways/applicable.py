@@ -34,7 +34,9 @@ def _needs(scenario: Scenario) -> str | None:
         return "is about redirects, which the published APIs don't have"
     if any(reply.fault == "hang" or reply.delay > LONGEST_DELAY for reply in scenario.provider):
         return "needs settings of a deployment, such as retries or a time limit"
-    if any(r.header_bytes or r.header_count or r.body_bytes for r in scenario.client):
+    if any(r.header_bytes or r.header_count or r.body_bytes for r in scenario.client) or any(
+        reply.repeat > 1 for reply in scenario.provider
+    ):
         return "is about limits, which every gateway sets for itself"
     if any(r.encoding for r in scenario.client):
         return "packs its request, which the published APIs don't offer"

@@ -129,7 +129,7 @@ def _without_retries(document: dict[str, Any]) -> dict[str, Any]:
             for entry in document["model_list"]
         ],
         "router_settings": {"num_retries": 0, "disable_cooldowns": True},
-        "litellm_settings": {"num_retries": 0},
+        "litellm_settings": {"num_retries": 0, "disable_hf_tokenizer_download": True},
     }
 
 

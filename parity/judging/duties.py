@@ -105,7 +105,8 @@ def _checks(scenario: Scenario, seen: Observation, own_key: bool) -> Iterator[Ch
             yield from _answer(scenario, reply, asked, exchange, at, api)
             if index < len(seen.upstream) and len(seen.upstream) == len(scenario.client):
                 yield from _sent(scenario, asked, seen.upstream[index], ("upstream", index), api)
-    if scenario.provider and not scenario.deployment.refused:
+    refused = scenario.deployment.refused or any(r.auth in ("wrong", "none") for r in scenario.client)
+    if scenario.provider and not refused:
         yield from _calls(scenario, seen)
     if own_key and seen.upstream:
         leaked = [fault for fault in seen.faults if fault == KEY_LEAKED]
@@ -227,7 +228,7 @@ def _plain(
 def _same(
     scenario: Scenario, meant: Meaning, told: Meaning, at: Parts, api: Api, clause: str, spoken: Api
 ) -> Iterator[Check]:
-    """What was said and what was heard mean the same."""
+    """Compare what was said with what was heard."""
     unicode = any(not text.isascii() for text in meant.texts)
     yield ("chat.unicode" if unicode else clause), (*at, "texts"), meant.texts, told.texts
     if len(meant.finish) > 1:

@@ -44,7 +44,7 @@ class Meaning:
     usage: Any = None
     error: str | None = None
     data: Any = None
-    """What is compared as it is: embeddings, log probabilities, items of other kinds."""
+    """Holds all that is compared as it is: embeddings, log probabilities, thinking."""
     whole: bool = True
 
 
