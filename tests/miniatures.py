@@ -391,6 +391,35 @@ class DropsUnknownParameters(Miniature):
         )
 
 
+class RenamesDeveloper(Miniature):
+    """Makes a system message of what a developer says."""
+
+    def question(self, path: str, headers: MutableHeaders, document: Json) -> Json:
+        return _mapped(document, lambda k, v: "system" if k == "role" and v == "developer" else v)
+
+
+class JudgesByATable(Miniature):
+    """Leaves out what it thinks that a model can't take."""
+
+    def question(self, path: str, headers: MutableHeaders, document: Json) -> Json:
+        return _without(document, "metadata")
+
+
+class ForgetsTheConversation(Miniature):
+    """Leaves out the response that a request goes on from, and asks without."""
+
+    def question(self, path: str, headers: MutableHeaders, document: Json) -> Json:
+        return _without(document, "previous_response_id")
+
+
+class RefusesHints(Miniature):
+    """Takes a hint for somebody else for a mistake."""
+
+    def question(self, path: str, headers: MutableHeaders, document: Json) -> Json:
+        hinted = isinstance(document, dict) and "prompt_cache_key" in document
+        return {**document, "messages": []} if hinted else document
+
+
 # --- models and routing
 
 
@@ -476,3 +505,7 @@ class MakesUpACost(Miniature):
         if isinstance(data, dict) and data.get("usage"):
             return {**data, "usage": {**data["usage"], "cost": 0.001}}
         return data
+
+
+def _without(document: Json, name: str) -> Json:
+    return {k: v for k, v in document.items() if k != name} if isinstance(document, dict) else document

@@ -20,7 +20,16 @@ from tests import miniatures
 from tests.miniature import Miniature
 
 # Which scenarios are played, by what they have in common.
+HINTED, LABELLED, DEVELOPERS = (
+    "chat.hints_to_claude[chat_cache_key]",
+    "chat.judged_parameters[gpt_4o_metadata]",
+    "chat.developer_role[gpt_5]",
+)
+GOES_ON = "responses.not_of_claude[previous]"
 COMPLETIONS = {
+    HINTED,
+    LABELLED,
+    DEVELOPERS,
     "chat.plain",
     "chat.rate_limited_in_words",
     "chat.tags_in_text[think]",
@@ -65,6 +74,7 @@ OWN_ERRORS = {
     "requests.steering[api_base]",
     "requests.steering_tools[gateway_path]",
     "requests.unknown_model[plain]",
+    GOES_ON,
 }
 HANG_UPS = {"streaming.hang_up", "streaming.hang_up_early[stream]"}
 ROUTING = {"routing.custom_header[own_name]", "routing.info_echoes_nothing"}
@@ -133,7 +143,11 @@ RED: dict[type[Miniature], set[str]] = {
     miniatures.OverlooksTools: {"requests.steering_tools[gateway_path]"},
     miniatures.IgnoresTheQuery: {"requests.query[api_key]"},
     miniatures.GivesUpOnNesting: {"requests.nesting[too_deep]"},
-    miniatures.DropsUnknownParameters: {"chat.unknown_parameter"},
+    miniatures.DropsUnknownParameters: {"chat.unknown_parameter", LABELLED, GOES_ON},
+    miniatures.RenamesDeveloper: {DEVELOPERS},
+    miniatures.JudgesByATable: {LABELLED},
+    miniatures.ForgetsTheConversation: {GOES_ON},
+    miniatures.RefusesHints: {HINTED},
     miniatures.RestlessModels: {"models.list"},
     miniatures.NestsTheRouting: ROUTING,
     miniatures.EchoesHeaders: {"routing.info_echoes_nothing"},

@@ -55,7 +55,7 @@ CARRIER_ARGUMENTS = frozenset(
 def from_http(request: httpx.Request) -> UpstreamCall:
     """Build a call from a request to the LiteLLM process, its body read.
 
-    `extra_headers` in the body count as headers.
+    `extra_headers` in the body count as headers, and `extra_body` as parameters.
 
     Secrets are masked, here and in `from_arguments`: a call is printed, compared and recorded.
     """
@@ -70,6 +70,7 @@ def from_http(request: httpx.Request) -> UpstreamCall:
     if isinstance(body, dict):
         model = body.pop("model", None)
         headers |= body.pop("extra_headers", None) or {}
+        body = _parameters(body)
     route = request.url.path.removeprefix("/v1").strip("/")
     return UpstreamCall(route=route, model=model, headers=_headers(headers), body=redact_json(body))
 
@@ -84,8 +85,17 @@ def from_arguments(
         for k, v in arguments.items()
         if k not in CARRIER_ARGUMENTS and not (k in deployment and deployment[k] == v)
     }
+    body = _parameters(body)
     headers = _headers(arguments.get("extra_headers") or {})
     return UpstreamCall(route=route, model=alias, headers=headers, body=redact_json(body))
+
+
+def _parameters(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a call with those of `extra_body`, which LiteLLM copies over the others."""
+    extra = body.get("extra_body")
+    return (
+        {**{k: v for k, v in body.items() if k != "extra_body"}, **extra} if isinstance(extra, dict) else body
+    )
 
 
 def deployment_of(

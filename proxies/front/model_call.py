@@ -20,6 +20,7 @@ from proxies.dialects.kinds import Kind
 from proxies.errors import UNREADABLE, ProxyError, internal_error, log_failure
 from proxies.front.body import check_params, name_model, parse_object, read_body
 from proxies.front.disconnect import ClientGone, no_answer, or_disconnect
+from proxies.front.handing_on import hand_on
 from proxies.front.identity import identify
 from proxies.front.models import unknown_model
 from proxies.front.observing.record import current
@@ -73,10 +74,11 @@ async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
                 else Enriched(body)
             )
         record.memory_outcome = enriched.headers.get(HEADER, "")
+        handed = hand_on(enriched.body, kind.route, config)
         call = Call(
             route=kind.route,
             model=body["model"],
-            params={name: value for name, value in enriched.body.items() if name != "model"},
+            params={name: value for name, value in handed.items() if name != "model"},
             headers={**forwarded, **memory_headers(routing, deployments)},
             user_id=routing.user_id,
         )
