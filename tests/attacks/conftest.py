@@ -23,7 +23,7 @@ import pytest
 
 from parity.targets.arms import ARMS, Arm
 from parity.targets.stack import START_DEADLINE, ProxyProcess
-from tests.attacks.far_end import Provider, Trap
+from tests.attacks.far_end import Provider, Trap, environment
 from tests.needs_litellm import marked_live
 
 KEY = "sk-of-the-attacks-0123456789abcdef"
@@ -82,20 +82,6 @@ def files_settings(provider: Provider) -> dict[str, Any]:
     """The section that says where LiteLLM sends files."""
     settings = {"custom_llm_provider": "openai", "api_base": f"{provider.url}/v1", "api_key": PROVIDER_KEY}
     return {"files_settings": [settings]}
-
-
-def environment(trap: Trap) -> dict[str, str]:
-    """Keys of providers that no configured model uses, and the trap as these providers' address."""
-    return {
-        "OPENAI_API_KEY": "sk-of-the-environment",
-        "OPENAI_BASE_URL": f"{trap.url}/v1",
-        "OPENAI_API_BASE": f"{trap.url}/v1",
-        "ANTHROPIC_API_KEY": "sk-ant-of-the-environment",
-        "ANTHROPIC_BASE_URL": trap.url,
-        "ANTHROPIC_API_BASE": trap.url,
-        "GROQ_API_KEY": "gsk-of-the-environment",
-        "GROQ_API_BASE": f"{trap.url}/v1",
-    }
 
 
 @contextmanager

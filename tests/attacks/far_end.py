@@ -68,6 +68,20 @@ class Trap:
         self._socket.close()
 
 
+def environment(trap: Trap) -> dict[str, str]:
+    """Keys of providers that no configured model uses, and the trap as these providers' address."""
+    return {
+        "OPENAI_API_KEY": "sk-of-the-environment",
+        "OPENAI_BASE_URL": f"{trap.url}/v1",
+        "OPENAI_API_BASE": f"{trap.url}/v1",
+        "ANTHROPIC_API_KEY": "sk-ant-of-the-environment",
+        "ANTHROPIC_BASE_URL": trap.url,
+        "ANTHROPIC_API_BASE": trap.url,
+        "GROQ_API_KEY": "gsk-of-the-environment",
+        "GROQ_API_BASE": f"{trap.url}/v1",
+    }
+
+
 class Provider:
     """OpenAI's and Anthropic's API in their plainest form; `requests` are those that came, oldest first.
 

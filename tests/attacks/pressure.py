@@ -20,9 +20,12 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from parity.targets.arms import ARMS
 from parity.targets.stack import START_DEADLINE, ProxyProcess
 from tests import samples
+from tests.attacks.far_end import Trap, environment
 
 KEY = "sk-of-the-attacks-0123456789abcdef"
 
@@ -172,9 +175,14 @@ def config(provider: Provider, **limits: Any) -> dict[str, Any]:
 def serving(
     folder: Path, arms: tuple[str, ...] = ARMS, **limits: Any
 ) -> Iterator[tuple[dict[str, str], Provider]]:
-    """The proxies' addresses, by arm, and their provider."""
+    """The proxies' addresses, by arm, and their provider; fails for what reaches the environment's providers."""
     with ExitStack() as closing:
         provider = closing.enter_context(Provider().serving())
+        trap = Trap()
+        closing.callback(trap.close)
+        patched = closing.enter_context(pytest.MonkeyPatch.context())
+        for name, value in environment(trap).items():
+            patched.setenv(name, value)
         processes = {}
         for arm in arms:
             path = folder / f"{arm}.yaml"
@@ -183,3 +191,4 @@ def serving(
             closing.callback(processes[arm].stop)
         deadline = time.monotonic() + START_DEADLINE
         yield {arm: process.wait_listening(deadline) for arm, process in processes.items()}, provider
+        assert trap.caught() == []
