@@ -17,6 +17,7 @@ from parity.commands.provider import provider
 from parity.commands.record import check_mocks, probe, record
 from parity.commands.run import run
 from parity.commands.show import list_, schema, show
+from parity.commands.versions import bisect_, changelog, versions_
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -51,6 +52,9 @@ for command in (
     record,
     check_mocks,
     probe,
+    versions_,
+    bisect_,
+    changelog,
 ):
     main.add_command(command)
 

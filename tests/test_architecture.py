@@ -43,6 +43,7 @@ ORDER = {
         {"commands"},
         {"matrix"},
         {"plugin"},
+        {"versions"},
         {"kit", "recorder"},
         {"report"},
         {"gateways"},
@@ -73,6 +74,7 @@ NEEDS_LITELLM = {
     "parity.recording.litellm_import",
     "parity.recorder.probe",
     "parity.recording.sdk_objects",
+    "parity.versions.alone",
 }
 """What the binary side never imports."""
 

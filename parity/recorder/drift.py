@@ -9,7 +9,7 @@ from typing import Any
 from parity.judging.jsondiff import canonical, changes
 from parity.judging.jsonpath import to_path
 from parity.judging.normalise import mask_json
-from parity.recording.file import Recording
+from parity.recording.file import ProcessAnswer, Recording, SdkAnswer
 
 DATA = re.compile(r"data: ?(.*)")
 
@@ -33,16 +33,25 @@ def compare(recorded: Recording | None, now: Recording, *, between_versions: boo
 
 def _comparable(recording: Recording) -> Any:
     """Return the calls and answers, with the JSON inside texts and frames parsed."""
-    data = recording.model_dump(mode="json", include={"process", "sdk", "litellm"})
-    for made in (*data["process"], *data["sdk"]):
-        answer = made["answer"]
-        if answer is None:
-            continue
-        if answer.get("text") is not None:
-            answer["text"] = _opened(answer["text"])
-        if answer["frames"] is not None:
-            answer["frames"] = [[_line(line) for line in frame.split("\n")] for frame in answer["frames"]]
+    data = recording.model_dump(mode="json", include={"litellm"})
+    for side in ("process", "sdk"):
+        data[side] = [
+            {"call": made.call.model_dump(mode="json"), "answer": opened(made.answer)}
+            for made in getattr(recording, side)
+        ]
     return mask_json(data)
+
+
+def opened(answer: ProcessAnswer | SdkAnswer | None) -> dict[str, Any] | None:
+    """Return an answer as data, the JSON inside of its text and its frames parsed."""
+    if answer is None:
+        return None
+    data = answer.model_dump(mode="json")
+    if data.get("text") is not None:
+        data["text"] = _opened(data["text"])
+    if data["frames"] is not None:
+        data["frames"] = [[_line(line) for line in frame.split("\n")] for frame in data["frames"]]
+    return data
 
 
 def _line(line: str) -> Any:

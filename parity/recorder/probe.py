@@ -7,6 +7,7 @@ function for its route, both in front of the stub provider. Needs litellm and it
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,13 +35,25 @@ class Probed:
 
 async def probe(scenario: Scenario) -> list[Probed]:
     """Return a result for each chat completion or message that the client asks for; none for other requests."""
+    async with contextlib.aclosing(probe_each([scenario])) as probes:
+        async for _, probed in probes:
+            return probed
+    return []
+
+
+async def probe_each(scenarios: Sequence[Scenario]) -> AsyncGenerator[tuple[Scenario, list[Probed]]]:
+    """Probe one scenario after the other, on one LiteLLM process; addresses of this run are taken out."""
     with quick_retries():
-        async with started([scenario]) as servers, Recorder(servers) as recorder:
-            return [
-                await _probe(recorder, servers, scenario, request)
-                for request in scenario.client
-                if _route(request) is not None and isinstance(request.json_, dict)
-            ]
+        async with started(scenarios) as servers, Recorder(servers) as recorder:
+            for scenario in scenarios:
+                yield (
+                    scenario,
+                    [
+                        await _probe(recorder, servers, scenario, request)
+                        for request in scenario.client
+                        if _route(request) is not None and isinstance(request.json_, dict)
+                    ],
+                )
 
 
 def _route(request: ClientRequest) -> str | None:
@@ -68,9 +81,10 @@ async def _probe(recorder: Recorder, servers: Servers, scenario: Scenario, reque
         if hasattr(value, "__aiter__"):
             async for _ in value:
                 pass
+    seen = recorder.placeless(tap.recording(scenario))
     return Probed(
-        process=tap.process[0].answer,
-        sdk=tap.sdk[0].answer,
+        process=seen.process[0].answer,
+        sdk=seen.sdk[0].answer,
         process_upstream=await recorder.provider_calls("binary", scenario),
         sdk_upstream=await recorder.provider_calls("sdk", scenario),
     )

@@ -65,6 +65,16 @@ class Tap:
             self.failure = error
             raise
 
+    def recording(self, scenario: Scenario) -> Recording:
+        """Return what passed as a recording of the scenario."""
+        return Recording(
+            scenario=scenario.id,
+            fingerprint=fingerprint(scenario),
+            litellm=version("litellm"),
+            process=self.process,
+            sdk=self.sdk,
+        )
+
 
 class TappedProcess(httpx.AsyncBaseTransport):
     """Sends requests to the real LiteLLM process, and writes down each with its response."""
@@ -280,14 +290,7 @@ class Recorder:
                     )
         if tap.failure is not None:
             raise RecordingError(f"{scenario.id}: {tap.failure}")
-        recording = Recording(
-            scenario=scenario.id,
-            fingerprint=fingerprint(scenario),
-            litellm=version("litellm"),
-            process=tap.process,
-            sdk=tap.sdk,
-        )
-        return self._placeless(recording)
+        return self.placeless(tap.recording(scenario))
 
     def _until_called(self, arm: Arm, scenario: Scenario) -> Any:
         async def wait() -> None:
@@ -307,7 +310,7 @@ class Recorder:
                     patched.enter_context(patch(place, TappedSdk(tap, scenario.alias, params, route)))
                 yield
 
-    def _placeless(self, recording: Recording) -> Recording:
+    def placeless(self, recording: Recording) -> Recording:
         """Return the recording without the ports, folders and secrets of the machine it was made on."""
         text = recording.dumps().replace(json.dumps(sys.prefix)[1:-1], "…")
         for ours, shown in (

@@ -1,0 +1,41 @@
+"""Plays scenarios on the LiteLLM of this environment alone, process and SDK: `python -m parity.versions.alone OUT`.
+
+Started by `play` in an environment of another version. Writes a JSON object: for each scenario and subject, what was
+answered, generated ids and times masked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from parity.catalogue.loading import Catalogue
+from parity.catalogue.selection import Selection
+from parity.judging.normalise import mask_json
+from parity.recorder.drift import opened
+from parity.recorder.probe import probe_each
+from proxies.support.redact import redact_json
+
+
+def main(out: str, expression: str, *paths: str) -> None:
+    """Play the scenarios of these files and folders that the expression selects, and write what was seen."""
+    chosen = Selection(expression).of(Catalogue.load(map(Path, paths)))
+
+    async def play() -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+        async with contextlib.aclosing(probe_each(list(chosen))) as probes:
+            async for scenario, probed in probes:
+                for subject in ("process", "sdk"):
+                    answers = [opened(vars(each)[subject]) for each in probed]
+                    seen.setdefault(scenario.id, {})[subject] = redact_json(mask_json(answers))
+        return seen
+
+    Path(out).write_text(json.dumps(asyncio.run(play())), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
