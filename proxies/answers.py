@@ -232,15 +232,16 @@ def _mended_completion(body: bytes, document: dict[str, Json], for_others: bool)
     changed = False
     for choice in choices:
         if not isinstance(choice, dict):
-            continue
+            return body, UNREADABLE
         reason = choice.get("finish_reason")
         if reason is not None and reason not in FINISH_REASONS:
             error = choice.get("error")
             return body, (error.get("message") if isinstance(error, dict) else None) or unknown_end(reason)
         message = choice.get("message")
-        if not isinstance(message, dict):
-            continue
-        if for_others and not all(map(_callable, message.get("tool_calls") or ())):
+        calls = message.get("tool_calls") or [] if isinstance(message, dict) else None
+        if not isinstance(message, dict) or not isinstance(calls, list):
+            return body, UNREADABLE
+        if for_others and not all(map(_callable, calls)):
             return body, UNREADABLE
         # Unless it is told that there is no reasoning, LiteLLM cuts what looks like some out of the text.
         if isinstance(content := message.get("content"), str) and "<" in content:
