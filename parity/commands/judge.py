@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from pydantic import TypeAdapter, ValidationError
 
 from parity.catalogue.selection import Selection
 from parity.commands.options import Unusable, expression_option, load, scenarios_option
@@ -40,7 +41,7 @@ EXAMPLES = 3
     "--json",
     "json_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the verdicts with all evidence; equal runs make equal files.",
+    help="Write the verdicts with all evidence; equal runs make equal files. One that is judged again is replaced.",
 )
 @scenarios_option
 @expression_option
@@ -78,7 +79,7 @@ def judge(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if every and page_file is None:
         page_file = Path("docs/gateways.md")
-    verdicts: list[GatewayVerdict] = []
+    verdicts = _kept(json_file, {profile.name for profile in chosen}) if not every else []
     failed: list[str] = []
     for profile in chosen:
         with progress(profile.name, len(scenarios)) as advance:
@@ -91,17 +92,29 @@ def judge(
                     raise Unusable(str(error)) from None
                 failed.append(f"{profile.name}: {error}")
                 continue
-        verdicts.append(verdict)
+        verdicts = sorted([*verdicts, verdict], key=lambda one: one.name)
         _show(verdict)
         _write(verdicts, page_file, json_file)  # after each: a run of all takes long
     for text in failed:
         say(text, err=True)
-    for verdict in verdicts:
+    judged = [verdict for verdict in verdicts if verdict.name in {profile.name for profile in chosen}]
+    for verdict in judged:
         say(verdict.line)
-    if failed or any(not verdict.applicable for verdict in verdicts):
+    if failed or any(not verdict.applicable for verdict in judged):
         sys.exit(2)
     if not every:
-        sys.exit(0 if verdicts[0].ok else 1)
+        sys.exit(0 if judged[0].ok else 1)
+
+
+def _kept(json_file: Path | None, now: set[str]) -> list[GatewayVerdict]:
+    """Return the verdicts on other gateways that an earlier run has written. Raises `Unusable`."""
+    if json_file is None or not json_file.exists():
+        return []
+    try:
+        before = TypeAdapter(list[GatewayVerdict]).validate_json(json_file.read_bytes())
+    except ValidationError:
+        raise Unusable(f"{json_file} holds no verdicts of `parity judge`; name another file") from None
+    return [verdict for verdict in before if verdict.name not in now]
 
 
 def _write(verdicts: Sequence[GatewayVerdict], page_file: Path | None, json_file: Path | None) -> None:

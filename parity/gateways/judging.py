@@ -129,7 +129,12 @@ def _without_retries(document: dict[str, Any]) -> dict[str, Any]:
             for entry in document["model_list"]
         ],
         "router_settings": {"num_retries": 0, "disable_cooldowns": True},
-        "litellm_settings": {"num_retries": 0, "disable_hf_tokenizer_download": True},
+        "litellm_settings": {
+            "num_retries": 0,
+            "disable_hf_tokenizer_download": True,
+            # The stub answers a message for an OpenAI model as a chat completion, not as a response.
+            "use_chat_completions_url_for_anthropic_messages": True,
+        },
     }
 
 

@@ -90,6 +90,8 @@ def _checks(scenario: Scenario, seen: Observation, own_key: bool) -> Iterator[Ch
     for index, (asked, exchange) in enumerate(zip(scenario.client, seen.exchanges, strict=True)):
         at: Parts = ("exchanges", index)
         api = api_of(asked.path)
+        if asked.auth in ("wrong", "none") and asked.body is not None:
+            continue  # which of two faults is told is each gateway's own
         if asked.auth in ("wrong", "none"):
             yield from _key_refused(exchange, seen, at, api or "chat")
         elif (asked.method, asked.path) == ("GET", "/v1/models"):
@@ -272,8 +274,12 @@ def _stream(
         yield clause, (*at, "stream"), "an event stream", shown
         return
     yield clause, (*at, "stream", "broken"), None, stream.broken
+    if api in ("messages", "responses"):
+        names = {frame.event for frame in stream.frames if isinstance(frame.data, dict)}
+        shown = "unnamed events" if names == {"message"} else "named events"
+        yield clause, (*at, "stream", "frames"), "named events", shown
     yield from _same_stream(scenario, meant, told, (*at, "stream", "message"), api, clause, spoken)
-    yield (clause if api != "chat" else "stream.done"), (*at, "stream", "done"), True, stream.done
+    yield (clause if api != "chat" else "stream.done"), (*at, "stream", "done"), True, told.whole
 
 
 def _malformed(reply: ProviderReply) -> bool:

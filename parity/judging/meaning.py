@@ -22,6 +22,7 @@ _PATHS: dict[str, Api] = {
     "/v1/responses": "responses",
     "/v1/embeddings": "embeddings",
 }
+LAST_EVENTS = ("message_stop", "response.completed", "response.incomplete")
 FINISH = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -31,7 +32,7 @@ FINISH = {
     "max_output_tokens": "length",
     "refusal": "content_filter",
 }
-"""The words of Anthropic's API and of responses for what chat completions call otherwise."""
+"""Translates the words of Anthropic's API and of responses into those of chat completions."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,19 @@ def wire_of(scenario: Scenario) -> Literal["openai", "anthropic"]:
 def heard(response: Response, api: Api) -> Meaning | None:
     """Return the meaning of what a client received; None where it is no answer of this API."""
     if response.stream is not None:
-        return _of_stream(response.stream.message, response.stream.done)
+        frames = [_named(frame) for frame in response.stream.frames]
+        return _of_stream(fold(frames), response.stream.done or any(f.event in LAST_EVENTS for f in frames))
     return of_json(response.json_body, api)
+
+
+def _named(frame: Frame) -> Frame:
+    """Return an event with the name that its data gives it, where a gateway has lost the name."""
+    kind = frame.data.get("type") if isinstance(frame.data, dict) else None
+    return (
+        frame.model_copy(update={"event": kind})
+        if frame.event == "message" and isinstance(kind, str)
+        else frame
+    )
 
 
 def said(reply: ProviderReply, api: Api) -> Meaning | None:
@@ -70,10 +82,7 @@ def said(reply: ProviderReply, api: Api) -> Meaning | None:
     if reply.sse is None:
         return of_json(reply.json_, api)
     frames = list(frames_of(reply))
-    done = any(
-        f.data == "[DONE]" or f.event in ("message_stop", "response.completed", "response.incomplete")
-        for f in frames
-    )
+    done = any(f.data == "[DONE]" or f.event in LAST_EVENTS for f in frames)
     return _of_stream(fold(frames), done)
 
 

@@ -136,6 +136,15 @@ def test_the_command_judges_lists_and_writes(tmp_path: Path) -> None:
     assert "not applicable: " in done.output
     assert "| pass-through |" in page.read_text()
     assert found.read_text().startswith("[{")
+    again = CliRunner().invoke(main, ["judge", "passthrough", "-k", "chat.plain", "--json", str(found)])
+    assert again.exit_code == 0, again.output
+    assert (
+        found.read_text().count('"name":"passthrough"') + found.read_text().count('"name": "passthrough"')
+        == 1
+    )
+    found.write_text("{}")
+    wrong = CliRunner().invoke(main, ["judge", "passthrough", "-k", "chat.plain", "--json", str(found)])
+    assert (wrong.exit_code, "holds no verdicts" in wrong.output) == (2, True)
     assert "nginx\t1.22" in CliRunner().invoke(main, ["judge", "--list"]).output
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from parity.catalogue.scenario import Scenario
 from parity.judging.duties import KEY_LEAKED, duties
-from parity.observation.model import Exchange, Observation, Response, UpstreamCall
+from parity.observation.fold import fold
+from parity.observation.model import Exchange, Frame, Observation, Response, Stream, UpstreamCall
 
 CHAT = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]}
 MESSAGE = {"type": "message", "content": [{"type": "text", "text": "Hi"}], "stop_reason": "end_turn"}
@@ -124,3 +125,22 @@ def test_a_list_of_models_is_one() -> None:
 def test_a_success_that_is_no_answer_is_each_gateways_own() -> None:
     """What becomes of it isn't judged."""
     assert "chat.plain" not in duties(scenario({"json": {"hello": 1}}), seen(ERROR, 502), own_key=False)
+
+
+def test_events_without_their_names_are_read_and_told() -> None:
+    """A client that goes by the type in the data hears the same; the names are owed all the same."""
+    events = [
+        {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "Hi"},
+        {"type": "response.completed", "response": {"status": "completed"}},
+    ]
+    case = scenario(
+        {"sse": [{"event": event["type"], "data": event} for event in events]},
+        client={"path": "/v1/responses"},
+    )
+    for named in (True, False):
+        frames = [Frame(event=str(e["type"]) if named else "message", data=e) for e in events]
+        stream = Stream(frames=frames, message=fold(frames), done=named)
+        response = Response(status=200, headers={}, stream=stream)
+        exchange = Exchange(method="POST", path="/v1/responses", response=response)
+        found = duties(case, seen(exchange=exchange), own_key=False)["responses.stream"]
+        assert [v.actual for v in found] == ([] if named else ["unnamed events"])
