@@ -129,7 +129,9 @@ RED: dict[type[Miniature], set[str]] = {
         "streaming.tool_call",
         "streaming.tool_calls_disordered[no_index]",
     },
-    miniatures.DropsNulls: {HINTED, "chat.tool_call"} | (ERRORS - {"requests.unknown_model[plain]"}) | ROUTING,
+    miniatures.DropsNulls: {HINTED, "chat.tool_call"}
+    | (ERRORS - {"requests.unknown_model[plain]"})
+    | ROUTING,
     miniatures.KeepsOneChoice: {"chat.two_choices"},
     miniatures.LosesTheRequestId: {"chat.response_headers", "streaming.response_headers"},
     miniatures.LeaksTheBackend: {"chat.response_headers", "streaming.response_headers"},
