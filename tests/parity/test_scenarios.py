@@ -80,7 +80,7 @@ def test_themes(catalogue: Catalogue) -> None:
 
 
 def test_every_scenario_runs_in_both_tiers(catalogue: Catalogue) -> None:
-    """Cookies, and what LiteLLM writes for Anthropic, are live; a line end in a header, which nobody sends, is mocked."""
+    """Cookies, and what LiteLLM writes for Anthropic, are live; a line end in a header, which none sends, is mocked."""
     one_tier = {s.template for s in catalogue if set(s.tiers) != set(TIERS)}
     cookies = {t for t in one_tier if t.startswith("sessions.") or t.endswith(".challenge")}
     assert one_tier - cookies == {"requests.header_injection", "chat.anthropic_history"}
