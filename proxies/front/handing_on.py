@@ -16,52 +16,24 @@ from proxies.config.models import Deployment, ProxyConfig
 from proxies.config.providers import provider_of
 from proxies.errors import ProxyError
 
-COMPATIBLE = frozenset(
-    {
-        *(
-            "cerebras",
-            "custom_openai",
-            "deepseek",
-            "fireworks_ai",
-            "github",
-            "groq",
-            "hosted_vllm",
-            "litellm_proxy",
-        ),
-        *(
-            "lm_studio",
-            "mistral",
-            "moonshot",
-            "nvidia_nim",
-            "openai",
-            "openrouter",
-            "perplexity",
-            "together_ai",
-        ),
-        *("xai", "zai"),
-    }
-)
+COMPATIBLE = frozenset({
+    "cerebras", "custom_openai", "deepseek", "fireworks_ai", "github", "groq", "hosted_vllm",
+    "litellm_proxy", "lm_studio", "mistral", "moonshot", "nvidia_nim", "openai", "openrouter", "perplexity",
+    "together_ai", "xai", "zai"
+})  # fmt: skip
 """Providers that are asked in OpenAI's API, where LiteLLM copies `extra_body` into the body."""
 
-JUDGED = frozenset(
-    {
-        *("audio", "frequency_penalty", "logit_bias", "logprobs", "metadata", "modalities", "n"),
-        *(
-            "parallel_tool_calls",
-            "prediction",
-            "presence_penalty",
-            "prompt_cache_key",
-            "prompt_cache_retention",
-        ),
-        *("reasoning_effort", "safety_identifier", "seed", "service_tier", "stop", "store", "temperature"),
-        *("tool_choice", "top_logprobs", "top_p", "user", "verbosity", "web_search_options"),
-    }
-)
+JUDGED = frozenset({
+    "audio", "frequency_penalty", "logit_bias", "logprobs", "metadata", "modalities", "n",
+    "parallel_tool_calls", "prediction", "presence_penalty", "prompt_cache_key", "prompt_cache_retention",
+    "reasoning_effort", "safety_identifier", "seed", "service_tier", "stop", "store", "temperature",
+    "tool_choice", "top_logprobs", "top_p", "user", "verbosity", "web_search_options"
+})  # fmt: skip
 """Parameters of a chat completion that LiteLLM refuses or drops for some model, and need not read itself."""
 
-_READ_OF_RESPONSES = frozenset(
-    {"input", "model", "stream", "tools", "background", "previous_response_id", "include"}
-)
+_READ_OF_RESPONSES = frozenset({
+    "background", "include", "input", "model", "previous_response_id", "stream", "tools"
+})  # fmt: skip
 """Parameters of a response that LiteLLM has to read."""
 
 _AS_RESPONSE = re.compile(
@@ -74,31 +46,12 @@ _BRIDGED_WITH_TOOLS = re.compile(r"(?:^|/)gpt-(?:5\.[4-9]|[6-9])")
 
 _OPENAIS = re.compile(r"gpt-|chatgpt-|o\d(?:-|$)")
 
-KEPT_OF_MESSAGES = frozenset(
-    {
-        *("cache_control", "compaction", "container", "context_management", "inference_geo", "max_tokens"),
-        *(
-            "mcp_servers",
-            "messages",
-            "metadata",
-            "model",
-            "output_config",
-            "output_format",
-            "reasoning_effort",
-        ),
-        *(
-            "safeguards",
-            "speed",
-            "stop_sequences",
-            "stream",
-            "system",
-            "temperature",
-            "thinking",
-            "tool_choice",
-        ),
-        *("tools", "top_k", "top_p"),
-    }
-)
+KEPT_OF_MESSAGES = frozenset({
+    "cache_control", "compaction", "container", "context_management", "inference_geo", "max_tokens",
+    "mcp_servers", "messages", "metadata", "model", "output_config", "output_format", "reasoning_effort",
+    "safeguards", "speed", "stop_sequences", "stream", "system", "temperature", "thinking", "tool_choice",
+    "tools", "top_k", "top_p"
+})  # fmt: skip
 """Parameters of a message that LiteLLM hands on to Anthropic. It drops all others."""
 
 _FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
