@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-NEEDED = ("asgi_lifespan", "httpx2", "httpx_sse", "jinja2", "pytest", "pytest_asyncio", "xdist")
+NEEDED = ("asgi_lifespan", "httpx2", "httpx_sse", "jinja2", "packaging", "pytest", "pytest_asyncio", "xdist")
 """The modules that the extra `parity` brings."""
 
 

@@ -231,5 +231,5 @@ async def test_every_mistake_is_red_where_it_shows(miniature: type[Miniature], a
 
 def test_every_miniature_is_tried() -> None:
     """No mistake is written down and then forgotten."""
-    assert set(Miniature.__subclasses__()) == set(RED)
+    assert {m for m in Miniature.__subclasses__() if m.__module__ == miniatures.__name__} == set(RED)
     assert all(miniature.__doc__ for miniature in RED)

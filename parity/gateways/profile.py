@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, Literal
@@ -75,7 +76,12 @@ class Profile(Frozen):
 
     @property
     def shown_version(self) -> str:
-        return self.version or (installed_version(self.package) if self.package else "–")
+        if self.version or not self.package:
+            return self.version or "–"
+        try:
+            return installed_version(self.package)
+        except PackageNotFoundError:
+            return "not installed"
 
     @classmethod
     def load(cls, path: Path) -> Profile:

@@ -420,7 +420,7 @@ def test_any_url_can_be_observed(tmp_path: Path, endpoint: str) -> None:
     assert done.exit_code == 0, done.output
     written = ObservationFile.read(out)
     assert (written.header.target, written.header.endpoint) == ("theirs", True)
-    assert set(written.header.versions) == {"proxy-parity"}
+    assert set(written.header.versions) == {"proxy-parity", "python"}
     (seen,) = written.observations
     response: Any = seen.exchanges[0].response
     assert response.json_body["model"] == "gpt-4o-mini-2024-07-18"

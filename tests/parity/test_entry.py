@@ -72,7 +72,7 @@ def test_the_proxies_ask_for_what_they_import() -> None:
     """Each distribution that they import is a dependency, or of the extra that brings that feature."""
     allowed = BASE | OF_FASTAPI
     assert not unasked(imported("proxies", at_import_time=True), allowed)
-    later = allowed | EXTRA["sdk"] | EXTRA["otel"] | {"openai", "opentelemetry-api"}
+    later = allowed | EXTRA["sdk"] | EXTRA["otel"] | {"aiohttp", "openai", "opentelemetry-api"}
     assert not unasked(imported("proxies", at_import_time=False), later)
 
 

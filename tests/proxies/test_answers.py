@@ -124,7 +124,7 @@ def tool(arguments: Any) -> dict[str, Any]:
         (samples.message(stop_reason="odd"), MESSAGES, MESSAGES, ""),
         ({"error": {"message": SAID, "code": 402}}, CHAT, CHAT, SAID),
         ({"choices": None}, CHAT, CHAT, ""),
-        ({"choices": [1, {"message": None}]}, CHAT, CHAT, ""),
+        ({"choices": [1, {"message": None}]}, CHAT, CHAT, UNREADABLE),
         (b"<html>", CHAT, CHAT, ""),
     ],
 )

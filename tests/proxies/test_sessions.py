@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from proxies import sessions as sessions_module
 from proxies.sessions import STALLED, LiteLLMSessionManager, ProxySessionManager, _environment_proxy
 from tests.upstream import Upstream
 
@@ -23,7 +24,10 @@ def set_cookie(request: httpx.Request) -> httpx.Response:
 
 
 @pytest.fixture
-def upstream() -> Upstream:
+def upstream(monkeypatch: pytest.MonkeyPatch) -> Upstream:
+    monkeypatch.setattr(
+        sessions_module, "_litellm_version", lambda: "1"
+    )  # LiteLLM needn't be installed for this
     return Upstream(set_cookie)
 
 

@@ -52,7 +52,10 @@ async def test_a_plain_response() -> None:
     assert (response.status_code, response.json()) == (200, {**ANSWER, "error": None})
     assert response.headers["x-request-id"] == "r"
     [call] = backend.calls
-    assert (call.route, call.params) == ("responses", {"input": items, "store": False, "odd": 1})
+    assert (call.route, call.params) == (
+        "responses",
+        {"input": items, "extra_body": {"store": False, "odd": 1}},
+    )
 
 
 async def test_a_stream_has_openais_names() -> None:

@@ -43,7 +43,7 @@ async def test_plain_completion(path: str) -> None:
     }
     [call] = backend.calls
     assert (call.route, call.model, call.user_id) == ("chat/completions", "fast", "default-dev")
-    assert call.params == {"messages": ASKED["messages"], "temperature": 1, "odd": None}
+    assert call.params == {"messages": ASKED["messages"], "extra_body": {"temperature": 1}, "odd": None}
 
 
 async def test_headers_towards_the_provider() -> None:
