@@ -93,7 +93,7 @@ def own_scenario(folder: Path, edit: Callable[[Recording], None] = lambda _: Non
     recording = recordings.read(recordings.BUILT_IN / "chat" / "plain.json")
     edit(recording)
     made = recording.model_copy(update={"fingerprint": fingerprint(mine)})
-    recordings.write(made, folder / "cache" / f"{fingerprint(mine)}.json")
+    recordings.write(made, folder / "cache" / f"{fingerprint(mine)}-{recordings.REFERENCE}.json")
     return path
 
 
@@ -325,13 +325,13 @@ def test_a_report_that_cannot_be_written_is_told_before_the_run(shell: Shell, th
 def test_recordings_of_another_litellm_are_told(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is replayed isn't what the installed one says; the versions of both stand in the report."""
+    """What is replayed isn't of the installed one, and that is said; the versions of both stand in the report."""
     monkeypatch.setattr(
         observation_file, "version", lambda name: "9.9.9" if name == "litellm" else metadata.version(name)
     )
     done = called("run", "--scenarios", MODELS, "--report", here / "out")
     assert done.exit_code == 0, done.output
-    assert "and 9.9.9 is installed: `parity check-mocks` tells" in done.output
+    assert "there are no recordings of LiteLLM 9.9.9, which is installed" in done.output
     versions = json.loads((here / "out" / "report.json").read_text())["versions"]["sdk"]
     assert versions["litellm"] == "9.9.9"
     assert versions["recordings"] not in ("", "9.9.9")
@@ -483,7 +483,7 @@ def test_an_edited_recording_is_a_drift(shell: Shell) -> None:
     done = shell("check-mocks", "--scenarios", path, "--scenarios", models)
     assert done.returncode == 1, done.stderr
     *drifts, verdict = done.stdout.splitlines()
-    assert verdict == "DRIFT check-mocks: 2 recordings, 1 drifts"
+    assert verdict == "DRIFT check-mocks: LiteLLM 1.106.2, 2 recordings, 1 drifts"
     (drift,) = drifts
     assert drift.startswith("chat.plain")
     assert "Goodbye!" in drift

@@ -23,7 +23,7 @@ from parity.recording.file import RecordingError
 
 
 class Fake:
-    def __init__(self, arm):
+    def __init__(self, arm, litellm):
         self.name, self.tier = arm, "mocked"
 
     async def observe(self, scenario):
