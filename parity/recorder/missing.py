@@ -20,7 +20,7 @@ def installed() -> str | None:
 
 
 def played_as(wanted: str | None = None) -> str:
-    """Return the LiteLLM that the mocked tier plays: `wanted`, else the one here, else the newest that ships.
+    """Return the LiteLLM that the mocked tier plays: `wanted`, else the one here, else the reference.
 
     One that is here and has no recordings is not replayed from another's without saying so.
     """
@@ -28,7 +28,7 @@ def played_as(wanted: str | None = None) -> str:
         return wanted
     shipped, here = recordings.shipped_versions(), installed()
     if here is None or here in shipped:
-        return here or shipped[-1]
+        return here or recordings.REFERENCE
     nearest = max((v for v in shipped if Version(v) <= Version(here)), key=Version, default=shipped[0])
     say(
         f"there are no recordings of LiteLLM {here}, which is installed: those of {nearest} are played. "
