@@ -336,7 +336,8 @@ def test_nothing_that_the_harness_writes_holds_a_secret(world: World) -> None:
     written = [
         path for folder in (out, world.folder / "cache") for path in folder.rglob("*") if path.is_file()
     ]
-    assert all(run.returncode in (0, 1) for run in runs), said
+    # 2 says that most of what was observed is a failure, as it is here.
+    assert all(run.returncode in (0, 1, 2) for run in runs), said
     assert {path.suffix for path in written} >= {".json", ".jsonl", ".md", ".html", ".xml"}
     found = world.planted.found_in(said)
     for path in written:
