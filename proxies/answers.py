@@ -19,7 +19,17 @@ from typing import Any
 
 import httpx
 
-from proxies.chunks import FINISH_REASONS, UNREADABLE, Unfinished, data_of, events, repaired, unknown_end
+from proxies.chunks import (
+    FINISH_REASONS,
+    UNREADABLE,
+    Unfinished,
+    data_of,
+    event_of,
+    events,
+    parsed,
+    repaired,
+    unknown_end,
+)
 
 Json = Any
 
@@ -59,7 +69,7 @@ def mended_request(body: bytes) -> bytes:
     """A request for Anthropic without what LiteLLM has made up: a text for a turn without one, a tool for a history."""
     if _PLACEHOLDER.encode() not in body and _DUMMY.encode() not in body:
         return body
-    document = _parsed(body)
+    document = parsed(body)
     if not isinstance(document, dict):
         return body
     tools = document.get("tools")
@@ -89,7 +99,7 @@ def _without_placeholder(message: Json) -> Json:
 
 def mended_error(body: bytes) -> bytes:
     """The body of an error, with its sentence where OpenAI has it; what has it there already, and a page, as it is."""
-    document = _parsed(body)
+    document = parsed(body)
     if document is None or (isinstance(document, dict) and _has_sentence(document.get("error"))):
         return body
     found = _sentence(document)
@@ -110,7 +120,7 @@ def mended_whole(kind: str, body: bytes) -> tuple[bytes, str]:
     """A successful answer as LiteLLM can read it, and, where there is none in it, the sentence of a failure."""
     if body.lstrip().startswith(_HEADS):
         return body, UNREADABLE
-    document = _parsed(body)
+    document = parsed(body)
     if not isinstance(document, dict):
         return body, ""  # LiteLLM says so
     if (
@@ -128,7 +138,7 @@ def mended_whole(kind: str, body: bytes) -> tuple[bytes, str]:
 
 def status_within(body: bytes) -> int:
     """The status that an error within a success names; without one it is 502."""
-    document = _parsed(body)
+    document = parsed(body)
     error = document.get("error") if isinstance(document, dict) else None
     code = error.get("code") if isinstance(error, dict) else None
     return code if isinstance(code, int) and 400 <= code <= 599 else 502
@@ -137,7 +147,7 @@ def status_within(body: bytes) -> int:
 def as_stream(kind: str, body: bytes, request: bytes) -> tuple[bytes, str]:
     """The events that a whole answer would have come as, had it been streamed; else the sentence of a failure."""
     body, failure = mended_whole(kind, body)
-    document = _parsed(body)
+    document = parsed(body)
     if failure or not isinstance(document, dict):
         return b"", failure or UNREADABLE
     if said := _sentence(document.get("error")):
@@ -200,7 +210,7 @@ class MendedStream(httpx.AsyncByteStream):
 async def _named(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """OpenAI's events; raises `Unfinished` for those of another API."""
     async for event in events(pieces):
-        document = _parsed(data_of(event).encode())
+        document = parsed(data_of(event))
         if isinstance(document, dict) and "type" not in document and "error" not in document:
             raise Unfinished(UNREADABLE)
         yield event
@@ -210,7 +220,7 @@ async def _whole_message(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Anthropic's events; raises `Unfinished` where they end without an end, or with one that nobody knows."""
     ended = False
     async for event in events(pieces):
-        document = _parsed(data_of(event).encode())
+        document = parsed(data_of(event))
         if isinstance(document, dict):
             ended = ended or document.get("type") in ("message_stop", "error")
             delta = document.get("delta")
@@ -254,7 +264,7 @@ def _callable(call: Json) -> bool:
     """Whether the arguments of a call are an object, as other dialects have them."""
     function = call.get("function") if isinstance(call, dict) else None
     arguments = function.get("arguments") if isinstance(function, dict) else None
-    return not arguments or isinstance(arguments, dict) or isinstance(_parsed(str(arguments).encode()), dict)
+    return not arguments or isinstance(arguments, dict) or isinstance(parsed(str(arguments)), dict)
 
 
 def _chunks_of(document: dict[str, Json], *, with_usage: bool) -> bytes:
@@ -275,7 +285,7 @@ def _chunks_of(document: dict[str, Json], *, with_usage: bool) -> bytes:
         chunks.append({**shared, "choices": [{"index": index, "delta": {}, "finish_reason": reason}]})
     if with_usage and (usage := document.get("usage")):
         chunks.append({**shared, "choices": [], "usage": usage})
-    return b"".join(f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks) + b"data: [DONE]\n\n"
+    return b"".join(map(event_of, chunks)) + b"data: [DONE]\n\n"
 
 
 def _message_events(message: dict[str, Json]) -> bytes:
@@ -365,10 +375,3 @@ def _has_sentence(error: Json) -> bool:
     return (
         isinstance(error, dict) and isinstance(error.get("message"), str) and bool(error["message"].strip())
     )
-
-
-def _parsed(body: bytes) -> Json:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None

@@ -85,17 +85,17 @@ async def repaired(pieces: AsyncIterator[bytes], *, translated: bool) -> AsyncIt
         if data.strip() == "[DONE]":
             chunks.check_end()
             if not (counts or translated):
-                yield _event(chunks.without_usage)
+                yield event_of(chunks.without_usage)
             yield event
             return
-        document = _parsed(data)
-        if document is None:
+        document = parsed(data)
+        if not isinstance(document, dict):
             yield event
             continue
         counts = counts or isinstance(document.get("usage"), dict)
         if not translated and isinstance(usage := document.get("usage"), dict) and usage.get("cost") is None:
             document["usage"] = {**usage, "cost": NO_COST}
-            event = _event(document)
+            event = event_of(document)
         made = list(chunks.take(document))
         # Bytes that nobody has to change stay as they came; where LiteLLM reads a stream itself, it takes any line
         # with [DONE] in it for the end.
@@ -103,25 +103,26 @@ async def repaired(pieces: AsyncIterator[bytes], *, translated: bool) -> AsyncIt
             yield event
         else:
             for chunk in made:
-                yield _event(chunk)
+                yield event_of(chunk)
         if chunks.failure:
             raise Unfinished(chunks.failure)
     chunks.check_end()
     if not (counts or translated):
-        yield _event(chunks.without_usage)
+        yield event_of(chunks.without_usage)
 
 
-def _event(chunk: Chunk) -> bytes:
+def event_of(chunk: Chunk) -> bytes:
+    """Write a chunk as an event; text that says [DONE] is escaped, which LiteLLM would take for the end."""
     text = json.dumps(chunk).replace("[DONE]", r"\u005bDONE]")
     return f"data: {text}\n\n".encode()
 
 
-def _parsed(data: str) -> Chunk | None:
+def parsed(text: str | bytes) -> Any:
+    """Read JSON; None for what is none, and for null."""
     try:
-        document = json.loads(data) if data else None
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return document if isinstance(document, dict) else None
 
 
 @dataclass(slots=True)
@@ -134,10 +135,7 @@ class _Call:
     arguments: str = ""
 
     def complete(self) -> bool:
-        try:
-            return isinstance(json.loads(self.arguments), dict)
-        except (ValueError, RecursionError):
-            return False
+        return isinstance(parsed(self.arguments), dict)
 
 
 @dataclass(slots=True)

@@ -14,10 +14,8 @@ from parity.catalogue.scenario import Scenario
 
 THEMES = frozenset({"chat", "streaming", "models", "requests"})
 PATHS = frozenset({"/v1/chat/completions", "/v1/models"})
-REFUSALS = frozenset(
-    {"requests.json", "requests.object", "requests.model", "requests.messages", "requests.types"}
-)
-"""The clauses about requests that OpenAI's own API refuses, too."""
+REFUSALS = ("requests.json", "requests.object", "requests.model", "requests.messages", "requests.types")
+"""The clauses about requests that the published APIs refuse, the most telling one first."""
 
 
 def for_strangers(scenarios: Iterable[Scenario]) -> list[Scenario]:
@@ -35,7 +33,7 @@ def _asks_anyone(scenario: Scenario) -> bool:
         return False
     if deployment.provider != "openai":
         return False
-    if scenario.id.startswith("requests.") and not REFUSALS & set(scenario.clauses):
+    if scenario.id.startswith("requests.") and set(REFUSALS).isdisjoint(scenario.clauses):
         return False
     if any(reply.fault or reply.status >= 300 for reply in scenario.provider):
         return False

@@ -81,7 +81,7 @@ ledger_option = click.option(
 litellm_option = click.option(
     "--litellm",
     metavar="VERSION",
-    help="The LiteLLM whose recordings the mocked tier plays (default: the one installed, else the newest recorded).",
+    help="The LiteLLM whose recordings the mocked tier plays (default: the one installed, else the reference).",
 )
 expression_option = click.option(
     "-k", "expression", default="", help="Only cells whose name matches, as in pytest -k."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from parity.catalogue.scenario import ClientRequest, ProviderReply, Scenario
+from parity.catalogue.strangers import REFUSALS
 from parity.gateways.profile import Profile
-from parity.judging.duties import REFUSALS, spoken_api
+from parity.judging.duties import spoken_api
 from parity.judging.meaning import api_of
 
 LONGEST_DELAY = 5.0

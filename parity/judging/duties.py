@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from parity.catalogue.scenario import ClientRequest, ProviderReply, Scenario
+from parity.catalogue.strangers import REFUSALS
 from parity.judging.contract import Violation
 from parity.judging.jsondiff import ABSENT
 from parity.judging.jsonpath import Parts, to_path
@@ -20,8 +21,6 @@ from proxies.support.redact import redact_text
 Check = tuple[str, Parts, Any, Any]
 """A clause, a path, the value that is owed there, and the one that was seen; a duty is met where the two are equal."""
 
-REFUSALS = ("requests.json", "requests.object", "requests.model", "requests.messages", "requests.types")
-"""The clauses about requests that the published APIs refuse, the most telling one first."""
 KEY_LEAKED = "the client's key reached the provider"
 
 _PLAIN = {

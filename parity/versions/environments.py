@@ -27,6 +27,7 @@ from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
 from parity.recording.file import cache_folder
+from parity.support.files import write_text_atomic
 
 INSTALL_DEADLINE = 900.0
 
@@ -84,7 +85,7 @@ def environment(wanted: str, said: Callable[[str], None] = lambda _: None) -> En
     if unmet := _unmet(requirements):
         notes.append(f"also installed: {', '.join(unmet)}")
         _run([*_installer(python), *unmet], wanted)
-    done.write_text(json.dumps({"litellm": litellm, "notes": notes}), encoding="utf-8")
+    write_text_atomic(done, json.dumps({"litellm": litellm, "notes": notes}))
     return Environment(wanted, python, litellm, time.monotonic() - began, tuple(notes), kept=not patched)
 
 

@@ -23,6 +23,7 @@ from parity.judging.jsondiff import ABSENT, canonical, changes
 from parity.judging.jsonpath import to_path
 from parity.judging.normalise import normalise
 from parity.observation.file import ObservationFile
+from parity.support.files import write_text_atomic
 from parity.versions.environments import Environment, NotInstallable, environment
 from proxies.support.redact import redact_text
 
@@ -74,8 +75,7 @@ class Selected:
         file = env.python.parents[1] / "seen" / f"{kind}-{key}.json"
         if not file.is_file() or not env.kept:
             played = self._alone(env) if kind == "alone" else self._proxy(env, kind)
-            file.parent.mkdir(exist_ok=True)
-            file.write_text(json.dumps(played), encoding="utf-8")
+            write_text_atomic(file, json.dumps(played))
         seen: Seen = json.loads(file.read_text(encoding="utf-8"))
         return seen
 

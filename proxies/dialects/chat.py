@@ -81,10 +81,7 @@ def is_completion(body: dict[str, Any]) -> bool:
 
 
 def as_said(body: dict[str, Any]) -> dict[str, Any]:
-    """A completion or a chunk with what the provider said where it had it, and not where LiteLLM puts it.
-
-    A refusal stands in the message; and the chunk with the usage has no choice.
-    """
+    """A completion or a chunk without what LiteLLM makes up: costs, zeros for a usage, a choice beside the usage."""
     choices = body.get("choices")
     if not isinstance(choices, list):
         return body
@@ -96,23 +93,12 @@ def as_said(body: dict[str, Any]) -> dict[str, Any]:
             return {**body, "choices": []}
     elif isinstance(usage, dict) and not any(usage.get(name) for name in _COUNTS):
         body = {**body, "usage": None}  # LiteLLM's zeros: the provider didn't say
-    return {**body, "choices": [_with_refusal(choice) for choice in choices]}
+    return body
 
 
 def _says_nothing(choice: dict[str, Any]) -> bool:
     delta = choice.get("delta")
     return not choice.get("finish_reason") and not (isinstance(delta, dict) and any(delta.values()))
-
-
-def _with_refusal(choice: dict[str, Any]) -> dict[str, Any]:
-    place = "delta" if "delta" in choice else "message"
-    message = choice.get(place)
-    kept = message.get("provider_specific_fields") if isinstance(message, dict) else None
-    if not (isinstance(message, dict) and isinstance(kept, dict) and kept.get("refusal")):
-        return choice
-    rest = {name: value for name, value in kept.items() if name != "refusal"}
-    said = {**message, "refusal": kept["refusal"], "provider_specific_fields": rest or None}
-    return {**choice, place: said}
 
 
 class ChatFraming:

@@ -24,7 +24,7 @@ class Kind:
     LiteLLM's for it, by its place in the package. `shape` types the parameters, `is_answer` knows a whole
     answer, and `framing` writes a stream; without it there are none. `layout` is where the request
     has its messages; without it no memories go in. `nulls`: a whole answer keeps them, as the LiteLLM process does.
-    `as_said` puts back into a whole answer what LiteLLM has moved.
+    `as_said` takes out of a whole answer what LiteLLM has made up.
     """
 
     route: str

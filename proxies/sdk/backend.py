@@ -251,6 +251,7 @@ def _litellm() -> Any:
     return litellm
 
 
+@cache
 def _quieten() -> None:
     """Keep LiteLLM's own log for those who ask for it: of failures, which the front tells, it quotes the answers."""
     if not os.environ.get("LITELLM_LOG"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from proxies.errors import ProxyError
 from proxies.front.forms import Rewriter
+from tests.turns import turns_during
 
 FILE = b'Content-Disposition: form-data; name="file"; filename="f"'
 
@@ -133,15 +133,5 @@ async def test_a_part_with_large_headers() -> None:
 
 async def test_others_have_their_turn() -> None:
     """A form that is there as a whole is read in steps, between which the event loop goes on."""
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count())
-    await rewritten(part(FILE, b"x" * 1_000_000) + b"--b--\r\n", size=2_000_000)
-    counting.cancel()
-    assert turns > 50
+    form = part(FILE, b"x" * 1_000_000) + b"--b--\r\n"
+    assert await turns_during(rewritten(form, size=2_000_000)) > 50

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
 from proxies.support.fairness import TURN, Fair
+from tests.turns import turns_during
 
 
 async def _busy(scope: Any, receive: Any, send: Any) -> None:
@@ -18,21 +18,11 @@ async def _busy(scope: Any, receive: Any, send: Any) -> None:
 
 async def _turns(app: Any, kind: str) -> int:
     """How often somebody else had a turn while `app` answered."""
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            await asyncio.sleep(0)
-            turns += 1
 
     async def send(message: Any) -> None:
         pass
 
-    task = asyncio.create_task(other())
-    await app({"type": kind}, None, send)
-    task.cancel()
-    return turns
+    return await turns_during(app({"type": kind}, None, send))
 
 
 async def test_others_have_their_turn() -> None:

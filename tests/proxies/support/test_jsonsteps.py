@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from hypothesis import given
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from proxies.support.jsonsteps import json_between, json_in_steps
 from proxies.support.jsontext import json_text
+from tests.turns import turns_during
 
 any_character = st.characters(exclude_categories=[])
 values = st.recursive(
@@ -30,15 +30,5 @@ async def test_steps_make_the_same_text(value: dict[str, Any]) -> None:
 
 async def test_writing_leaves_room_for_others() -> None:
     """While a large value is written, the event loop goes on."""
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count())
-    await json_between({"messages": [{"role": "user", "content": "é" * 50} for _ in range(50_000)]})
-    counting.cancel()
-    assert turns > 3
+    large = {"messages": [{"role": "user", "content": "é" * 50} for _ in range(50_000)]}
+    assert await turns_during(json_between(large)) > 3
