@@ -11,6 +11,7 @@ import click
 from parity.commands.compare import compare
 from parity.commands.diff import diff
 from parity.commands.judge import judge
+from parity.commands.ledger import ledger
 from parity.commands.observe import observe
 from parity.commands.options import Group
 from parity.commands.provider import provider
@@ -46,6 +47,7 @@ for command in (
     list_,
     show,
     schema,
+    ledger,
     judge,
     observe,
     provider,

@@ -13,6 +13,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,7 @@ class Controller:
                 player.tier,
                 player.arms,
                 subjects={arm: Subject(arm, player.litellm) for arm in player.arms},
+                today=date.today(),
             )
             if not self.verdict.ok and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import click
@@ -108,6 +109,7 @@ def diff(
         outside=outside,
         shapes_only=shapes,
         subjects={h.target: Subject(h.architecture or h.target, h.litellm) for h in (one, other)},
+        today=date.today(),
     )
     finish(verdict, one.catalogue, {h.target: h.versions for h in (one, other)}, folder)
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,16 @@ def show(scenario_id: str, paths: tuple[Path, ...], ledger: Path, litellm: str |
     observations = [asyncio.run(MockedTarget(arm, litellm).observe(scenario)) for arm in ARMS]
     cells = [Cell(scenario=scenario_id, target=arm) for arm in ARMS]
     subjects: dict[str, Subject] = {arm: Subject(arm, litellm) for arm in ARMS}
-    verdict = judge(cells, observations, loaded, Ledger.load(ledger), "mocked", ARMS, subjects=subjects)
+    verdict = judge(
+        cells,
+        observations,
+        loaded,
+        Ledger.load(ledger),
+        "mocked",
+        ARMS,
+        subjects=subjects,
+        today=date.today(),
+    )
     side_by_side.show(scenario, observations, verdict)
     say(verdict.line)
     sys.exit(verdict.exit_code)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import (
@@ -80,6 +81,25 @@ Range = Annotated[
 ]
 
 
+Severity = Literal["none", "cosmetic", "degraded", "broken"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""How much of what a client wanted it loses, from nothing up."""
+Mender = Literal["litellm", "provider", "project"]
+
+
+def _day(text: str) -> str:
+    try:
+        right = date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError("write a day of the calendar such as 2027-05-31")
+    return text
+
+
+Day = Annotated[str, AfterValidator(_day), Field(json_schema_extra={"format": "date"})]
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -88,8 +108,24 @@ class _Entry(BaseModel):
     path: Path_
     clause: Text = Field(description="the clause of docs/contract.md that decides who is right")
     why: Text
+    severity: Severity = Field(
+        description="none: a client can't notice. cosmetic: other words for the same. "
+        "degraded: something that a client uses is lost. broken: what it asked for fails, or isn't its own"
+    )
+    notices: Text = Field(description="what a client notices, in one sentence")
+    mended_by: Mender = Field(description="who can mend it")
+    upstream: str | None = Field(
+        default=None,
+        pattern=r"^https://github\.com/[\w.-]+/[\w.-]+/(issues|pull)/[1-9]\d*$",
+        description="the issue or pull request about it",
+    )
+    expires: Day = Field(description="the last day on which it is allowed")
     litellm: Range
     probe: Text = Field(description="how to see it with LiteLLM alone")
+
+    def expired(self, today: date) -> bool:
+        """Return whether the entry's last day is over."""
+        return date.fromisoformat(self.expires) < today
 
     def holds(self, litellm: str | None) -> bool:
         """Return whether the entry is about this version of LiteLLM; None, an unknown one, counts as any."""

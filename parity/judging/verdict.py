@@ -2,13 +2,14 @@
 
 planned cells, observations ──account──> missing, unplanned, doubled
 observation, scenario       ──contract─> violations ─┐
-observation, observation    ──diff─────> differences ┴─ledger──> explained, or not; entries gone stale
+observation, observation    ──diff─────> differences ┴─ledger──> explained, or not; entries gone stale, or expired
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, computed_field
@@ -80,7 +81,7 @@ class ScenarioVerdict(Frozen):
 
 
 class Verdict(Frozen):
-    """Holds the verdict on a run of the matrix. Nothing in it depends on time, order or machine."""
+    """Holds the verdict on a run of the matrix. Nothing in it depends on time, order or machine, but for `expired`."""
 
     tier: Tier
     targets: tuple[str, ...]
@@ -92,6 +93,8 @@ class Verdict(Frozen):
     problems: tuple[str, ...] = ()
     scenarios: tuple[ScenarioVerdict, ...] = ()
     stale: tuple[Entry, ...] = ()
+    expired: tuple[Entry, ...] = ()
+    """The entries that were used in this run, and whose last day is over."""
     ledger_entries: int = 0
     masked: dict[str, int] = Field(default_factory=dict)
     shapes_only: bool = False
@@ -110,12 +113,13 @@ class Verdict(Frozen):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def exit_code(self) -> Literal[0, 1, 2]:
-        """Return 0: nothing unexplained; 1: a difference, a violation or a stale entry; 2: the run is
+        """Return 0: nothing unexplained; 1: a difference, a violation, a stale or an expired entry; 2: the run is
         incomplete.
         """
         if not self.complete:
             return 2
-        return 0 if not self.stale and all(scenario.ok for scenario in self.scenarios) else 1
+        gone = self.stale or self.expired
+        return 0 if not gone and all(scenario.ok for scenario in self.scenarios) else 1
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -135,6 +139,7 @@ class Verdict(Frozen):
             f"contract broken {cells['broken']}",
             *([f"not judged {cells['unjudged']}"] if cells["unjudged"] else []),
             *([f"stale {len(self.stale)}"] if self.stale else []),
+            *([f"expired {len(self.expired)}"] if self.expired else []),
             "masked " + ", ".join(f"{rule} {count}" for rule, count in self.masked.items()),
         ]
         word = {0: "PASS", 1: "FAIL", 2: "INCOMPLETE"}[self.exit_code]
@@ -161,6 +166,7 @@ def judge(
     outside: Collection[str] = (),
     shapes_only: bool = False,
     subjects: Mapping[str, Subject] | None = None,
+    today: date | None = None,
 ) -> Verdict:
     """Judge the cells of `planned` (scenario id, target) by the observations that were made of them.
 
@@ -169,8 +175,9 @@ def judge(
     failures of the harness; any one makes the run incomplete. Targets in `outside` were observed by URL: only what
     their clients saw is compared, and the contract isn't applied, since the scenario's provider isn't behind them.
     `shapes_only` is copied into the verdict and changes nothing else. `subjects` says what targets are that don't go by
-    the name of their architecture, and on which LiteLLM they run: the ledger goes by that. Raises `ValueError` for a
-    planned scenario that isn't in the catalogue, and for a planned target that isn't in `targets`.
+    the name of their architecture, and on which LiteLLM they run: the ledger goes by that. An entry that was used and
+    has expired by `today` fails the run; without a day none has. Raises `ValueError` for a planned scenario that
+    isn't in the catalogue, and for a planned target that isn't in `targets`.
     """
     cells = dict.fromkeys(c if isinstance(c, Cell) else Cell(scenario=c[0], target=c[1]) for c in planned)
     order = tuple(targets if targets is not None else dict.fromkeys(cell.target for cell in cells))
@@ -209,6 +216,7 @@ def judge(
         problems=tuple(sorted(problems)),
         scenarios=tuple(verdicts),
         stale=_stale(ledger, used, catalogue, judged, about, tier),
+        expired=tuple(e for e in ledger.entries if id(e) in used and today is not None and e.expired(today)),
         ledger_entries=len(ledger.entries),
         shapes_only=shapes_only,
         masked={rule.name: sum(n.masked[rule.name] for _, n in first.values()) for rule in RULES},

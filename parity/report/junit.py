@@ -157,6 +157,12 @@ def _stale(verdict: Verdict) -> Iterable[Case]:
             f"parity.{verdict.tier}.ledger",
             failure=("the ledger lists what no longer occurs", _entry(entry)),
         )
+    for entry in verdict.expired:
+        yield Case(
+            f"{entry.kind} of {entry.scenario} at {entry.path}",
+            f"parity.{verdict.tier}.ledger",
+            failure=(f"the ledger's entry expired on {entry.expires}", _entry(entry)),
+        )
 
 
 def _unaccounted(verdict: Verdict) -> Iterable[Case]:

@@ -60,6 +60,7 @@ def _redacted(verdict: Verdict) -> Verdict:
         update={
             "problems": tuple(redact_text(problem) for problem in verdict.problems),
             "stale": tuple(_entry(entry) for entry in verdict.stale),
+            "expired": tuple(_entry(entry) for entry in verdict.expired),
             "scenarios": tuple(
                 scenario.model_copy(
                     update={
@@ -103,7 +104,9 @@ def _violation(found: JudgedViolation) -> JudgedViolation:
 
 
 def _entry(entry: Divergence | Shortfall) -> Divergence | Shortfall:
-    update: dict[str, Any] = {name: redact_text(getattr(entry, name)) for name in ("path", "why", "probe")}
+    update: dict[str, Any] = {
+        name: redact_text(getattr(entry, name)) for name in ("path", "why", "notices", "probe")
+    }
     if isinstance(entry, Divergence):
         update["values"] = dict(zip(entry.values, _values(entry.path, *entry.values.values()), strict=True))
     else:

@@ -29,8 +29,11 @@ def unaccounted(verdict: Verdict) -> list[str]:
 
 
 def stale(verdict: Verdict) -> list[str]:
-    """Return a sentence for each ledger entry that no longer occurs."""
-    return [f"{e.kind} of {e.scenario} at {e.path} no longer occurs: {e.why}" for e in verdict.stale]
+    """Return a sentence for each ledger entry that no longer occurs, or whose last day is over."""
+    return [
+        *(f"{e.kind} of {e.scenario} at {e.path} no longer occurs: {e.why}" for e in verdict.stale),
+        *(f"{e.kind} of {e.scenario} at {e.path} expired on {e.expires}: {e.why}" for e in verdict.expired),
+    ]
 
 
 def cell_word(scenario: ScenarioVerdict, target: str) -> str:

@@ -68,7 +68,16 @@ def call(**body: Any) -> UpstreamCall:
     return UpstreamCall(route="chat/completions", model="chat.plain", body=body)
 
 
-_SAID = {"clause": "some.clause", "why": "LiteLLM does so.", "litellm": ">=1.106.2", "probe": "curl it"}
+_SAID = {
+    "clause": "some.clause",
+    "why": "LiteLLM does so.",
+    "severity": "degraded",
+    "notices": "A client misses it.",
+    "mended_by": "litellm",
+    "expires": "2099-12-31",
+    "litellm": ">=1.106.2",
+    "probe": "curl it",
+}
 
 
 def divergence(scenario: str = "chat.plain", path: str = HEADER, **rest: Any) -> Divergence:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ ENTRY = """\
   values: {binary: <absent>, sdk: "7"}
   clause: errors.retry-after
   why: The process drops it.
+  severity: degraded
+  notices: A client comes back too early.
+  mended_by: litellm
+  upstream: https://github.com/owner/name/issues/12
+  expires: 2027-05-31
   litellm: ">=1.106.2"
   probe: curl -si
 """
@@ -37,6 +43,10 @@ SHORTFALL = """\
   observed: null
   clause: stream.finish
   why: Lost.
+  severity: cosmetic
+  notices: A client misses it.
+  mended_by: provider
+  expires: 2027-05-31
   litellm: ">=1.106.2"
   probe: acompletion(n=2)
 """
@@ -66,6 +76,9 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         tiers=["live"],
         clause="errors.retry-after",
         why="The process drops it.",
+        notices="A client comes back too early.",
+        upstream="https://github.com/owner/name/issues/12",
+        expires="2027-05-31",
         probe="curl -si",
     )
     assert (two.kind, two.observed, two.tiers) == ("shortfall", None, ["mocked", "live"])
@@ -120,14 +133,45 @@ def test_an_empty_ledger_is_one(tmp_path: Path, text: str) -> None:
         ("binary: <absent>", 'binary: "7"', "nothing differs"),
         ("why: The process drops it.", "why: ''", "ledger.yaml:7"),
         ("why: The process drops it.", "because: x", "ledger.yaml:7"),
-        ("probe: curl -si", "probe: ' '", "ledger.yaml:9"),
-        ('litellm: ">=1.106.2"', 'litellm: "1.106"', "ledger.yaml:8"),
+        ("severity: degraded", "severity: bad", "'none', 'cosmetic', 'degraded' or 'broken', not 'bad'"),
+        ("severity: degraded", "severity: bad", "ledger.yaml:8"),
+        ("notices: A client comes back too early.", "notices: ''", "ledger.yaml:9"),
+        ("mended_by: litellm", "mended_by: nobody", "ledger.yaml:10"),
+        ("https://github.com/owner/name/issues/12", "see their tracker", "ledger.yaml:11"),
+        ("expires: 2027-05-31", "expires: 2027-02-30", "ledger.yaml:12"),
+        ("expires: 2027-05-31", "expires: 2027-5-31", "such as 2027-05-31"),
+        ('litellm: ">=1.106.2"', 'litellm: "1.106"', "ledger.yaml:13"),
+        ("probe: curl -si", "probe: ' '", "ledger.yaml:14"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, problem: str) -> None:
     """Every entry is literal, complete and justified, or the ledger isn't read at all."""
     assert old in ENTRY
     assert any(problem in said for said in problems(tmp_path, ENTRY.replace(old, new, 1)))
+
+
+@pytest.mark.parametrize("name", ["severity", "notices", "mended_by", "expires"])
+def test_no_entry_leaves_out_who_is_hurt_and_how_long(tmp_path: Path, name: str) -> None:
+    """Severity, what a client notices, who can mend it and a last day stand in every entry of both kinds."""
+    for entry, start in ((ENTRY, "ledger.yaml:1"), (SHORTFALL, "ledger.yaml:1")):
+        text = "".join(line for line in entry.splitlines(True) if not line.startswith(f"  {name}:"))
+        [said] = problems(tmp_path, text)
+        assert said.startswith(start)
+        assert name in said
+        assert "is missing" in said
+
+
+def test_an_entry_lasts_until_its_day_is_over() -> None:
+    """On its last day it is allowed, on the next no longer."""
+    entry = divergence(expires="2027-05-31")
+    assert [entry.expired(date(2027, 5, day)) for day in (30, 31)] == [False, False]
+    assert entry.expired(date(2027, 6, 1))
+
+
+def test_no_shipped_entry_lasts_longer_than_a_year() -> None:
+    """Whoever adds one looks at it again: nothing is allowed for good."""
+    latest = (date.today() + timedelta(days=366)).isoformat()
+    assert {e.scenario for e in Ledger.load().entries if e.expires > latest} == set()
 
 
 @pytest.mark.parametrize("text", ["entries: []", "- 1", "- [", "'"])
@@ -145,7 +189,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_a_doubled_entry_is_refused(tmp_path: Path) -> None:
     """Twice the same in one tier is a mistake; other values, or another tier, is not."""
     [said] = problems(tmp_path, ENTRY + ENTRY.replace("[live]", "[mocked, live]"))
-    assert said.startswith("ledger.yaml:10")
+    assert said.startswith("ledger.yaml:15")
     assert "line 1" in said
     assert len(load(tmp_path, ENTRY + ENTRY.replace('"7"', '"8"')).entries) == 2
     assert len(load(tmp_path, ENTRY + ENTRY.replace("[live]", "[mocked]")).entries) == 2

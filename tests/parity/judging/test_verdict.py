@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from datetime import date
 from typing import Any
 
 import pytest
@@ -146,6 +147,22 @@ def test_an_entry_that_no_longer_occurs_fails() -> None:
     found = verdict([scenario()], pair(), divergence(), short)
     assert (found.exit_code, found.stale) == (1, (divergence(), short))
     assert "stale 2" in found.line
+
+
+def test_an_entry_whose_last_day_is_over_fails() -> None:
+    """It still says why there is a difference, and the run fails from the day after; one that wasn't used, doesn't."""
+    entry = divergence(expires="2027-05-31")
+    unused = divergence("chat.other", expires="2027-05-31")
+    scenarios = [scenario(), scenario("chat.other")]
+
+    def judged(today: date | None) -> Verdict:
+        cells = [("chat.plain", target) for target in BOTH]
+        return verdict(scenarios, pair(sdk=SEVEN), entry, unused, planned=cells, today=today)
+
+    assert [judged(day).exit_code for day in (date(2027, 5, 31), None)] == [0, 0]
+    found = judged(date(2027, 6, 1))
+    assert (found.exit_code, found.expired, found.scenarios[0].parity) == (1, (entry,), "explained")
+    assert "expired 1" in found.line
 
 
 @pytest.mark.parametrize(

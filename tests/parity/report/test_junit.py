@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -9,6 +10,7 @@ from parity.judging.verdict import judge
 from parity.report import junit
 from parity.report.junit import render
 from parity.report.schema import Report, build
+from parity.report.text import stale as stale_sentences
 from tests.parity.builders import divergence, observation, scenario
 from tests.parity.report.verdicts import HOSTILE, full, hostile, passing
 
@@ -134,6 +136,22 @@ def test_a_stale_entry_is_a_failure() -> None:
     ).find("failure")
     assert failure is not None
     assert failure.get("message") == "the ledger lists what no longer occurs"
+
+
+def test_an_expired_entry_is_a_failure() -> None:
+    """Every format says which entry's last day is over."""
+    seen = [observation(target="binary"), observation(target="sdk", headers={"retry-after": "7"})]
+    cells = [("chat.plain", "binary"), ("chat.plain", "sdk")]
+    ledger = Ledger(entries=(divergence(expires="2027-05-31"),))
+    judged = judge(cells, seen, [scenario()], ledger, "mocked", today=date(2027, 6, 1))
+    report = build(judged, catalogue="0", versions={})
+    failure = case("divergence of chat.plain at $.exchanges[0].response.headers['retry-after']", report).find(
+        "failure"
+    )
+    assert failure is not None
+    assert failure.get("message") == "the ledger's entry expired on 2027-05-31"
+    [sentence] = stale_sentences(report.verdict)
+    assert "expired on 2027-05-31" in sentence
 
 
 def test_equal_runs_make_equal_bytes() -> None:

@@ -106,6 +106,7 @@ def hostile() -> Report:
     path = "$.exchanges[0].response.json_body.text"
     values = {"binary": nasty["text"], "sdk": f"sdk{UNPRINTABLE}{HALF}"}
     said = {"why": HOSTILE + UNPRINTABLE, "probe": HOSTILE, "clause": HOSTILE, "litellm": ">=1"}
+    said |= {"notices": HOSTILE + UNPRINTABLE}
     ledger = Ledger(
         entries=(
             divergence("chat.x[a_b]", path, values=values, **said),
