@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import click
 
+from parity.commands.bench import bench
 from parity.commands.compare import compare
 from parity.commands.diff import diff
 from parity.commands.judge import judge
@@ -34,6 +35,7 @@ def main() -> None:
     parity observe --target URL --model NAME --out a.jsonl
     parity diff a.jsonl b.jsonl     what changed between two endpoints or versions
     parity judge GATEWAY            any gateway by what all gateways owe
+    parity bench --quick            what they cost, side by side with what people use instead
     parity provider --port 8090     the scenarios' provider alone, for other people's tests
 
     Exit codes: 0 no unexplained difference, 1 differences, 2 usage or set-up error.
@@ -49,6 +51,7 @@ for command in (
     schema,
     ledger,
     judge,
+    bench,
     observe,
     provider,
     record,

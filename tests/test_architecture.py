@@ -46,6 +46,7 @@ ORDER = {
         {"versions"},
         {"kit", "recorder"},
         {"report"},
+        {"bench"},
         {"gateways"},
         {"targets"},
         {"judging"},

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from parity import report
+from parity.bench.model import bench_schema
 from parity.catalogue import loading as catalogues
 from parity.commands.options import (
     ledger_option,
@@ -79,11 +80,12 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "observation": observation_schema,
     "ledger": ledgers.ledger_schema,
     "report": report.report_schema,
+    "bench": bench_schema,
 }
 
 
 @click.command()
 @click.argument("which", type=click.Choice(sorted(SCHEMAS)), default="scenario")
 def schema(which: str) -> None:
-    """Print the JSON schema of scenario files (or of observations, the ledger, the report)."""
+    """Print the JSON schema of scenario files (or of observations, the ledger, the report, a bench)."""
     say(json.dumps(SCHEMAS[which](), indent=2))

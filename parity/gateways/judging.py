@@ -107,7 +107,7 @@ def judge_gateway(
             "provider": provider.url,
             "key": key,
             "litellm_config": json.dumps(document),
-            "litellm_config_without_retries": json.dumps(_without_retries(document)),
+            "litellm_configwithout_retries": json.dumps(without_retries(document)),
         }
         target = GatewayTarget(profile, "", provider.url, refused, key)
         values["scenarios"] = [target.values(scenario) for scenario in chosen]
@@ -119,7 +119,7 @@ def judge_gateway(
     return _verdict(profile, owing, seen, reasons, words)
 
 
-def _without_retries(document: dict[str, Any]) -> dict[str, Any]:
+def without_retries(document: dict[str, Any]) -> dict[str, Any]:
     """Return a configuration for LiteLLM alone, in which every failure is told at once."""
     never = {"num_retries": 0, "max_retries": 0}
     return {

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -35,12 +36,10 @@ class GatewayError(Exception):
 
 def install(profile: Profile, say: Callable[[str], None]) -> Path:
     """Install what the profile asks for, unless it is there already; the folder. Raises `GatewayError`."""
-    home = cache_folder().parent / "gateways" / f"{profile.name}-{profile.shown_version}"
     wanted = profile.install
-    if not (wanted.npm or wanted.pip or wanted.apt):
-        return Path(sys.prefix)
-    if (home / DONE).exists():
-        return home
+    if (there := installed(profile)) is not None:
+        return there
+    home = _home(profile)
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     say(f"installing {profile.title} {profile.shown_version}")
@@ -56,6 +55,19 @@ def install(profile: Profile, say: Callable[[str], None]) -> Path:
             _run([_program("dpkg"), "-x", str(package), str(home)], home)
     (home / DONE).touch()
     return home
+
+
+def _home(profile: Profile) -> Path:
+    return cache_folder().parent / "gateways" / f"{profile.name}-{profile.shown_version}"
+
+
+def installed(profile: Profile) -> Path | None:
+    """Return the folder that a gateway is installed in; None where it isn't."""
+    wanted = profile.install
+    if not (wanted.npm or wanted.pip or wanted.apt):
+        return Path(sys.prefix)
+    home = _home(profile)
+    return home if (home / DONE).exists() else None
 
 
 def _program(name: str) -> str:
@@ -90,6 +102,22 @@ def free_port() -> int:
 @contextlib.contextmanager
 def running(profile: Profile, home: Path, values: Mapping[str, Any]) -> Iterator[str]:
     """Run a gateway while the context lasts; its base URL. Raises `GatewayError` where it doesn't start."""
+    with started(profile, home, values) as gateway:
+        yield gateway.url
+
+
+@dataclass(frozen=True)
+class Started:
+    """Holds a gateway that runs: its base URL, its first process, and the seconds until it was ready."""
+
+    url: str
+    pid: int
+    seconds: float
+
+
+@contextlib.contextmanager
+def started(profile: Profile, home: Path, values: Mapping[str, Any]) -> Iterator[Started]:
+    """Run a gateway while the context lasts. Raises `GatewayError` where it doesn't start."""
     port = free_port()
     with TemporaryDirectory(prefix="parity-gateway-") as name:
         folder = Path(name)
@@ -99,6 +127,7 @@ def running(profile: Profile, home: Path, values: Mapping[str, Any]) -> Iterator
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
             path.write_text(filled(text, known), encoding="utf-8")
+        begin = time.monotonic()
         process = _Process(
             [filled(word, known) for word in profile.start],
             folder,
@@ -106,7 +135,7 @@ def running(profile: Profile, home: Path, values: Mapping[str, Any]) -> Iterator
         )
         try:
             process.wait_ready(f"http://127.0.0.1:{port}{profile.ready}", profile)
-            yield f"http://127.0.0.1:{port}"
+            yield Started(f"http://127.0.0.1:{port}", process.pid, time.monotonic() - begin)
         finally:
             process.stop()
 
@@ -130,6 +159,10 @@ class _Process:
             raise GatewayError(f"{command[0]} can't be started: {error.strerror}") from None
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def _read(self) -> None:
         assert self._process.stdout is not None

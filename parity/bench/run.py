@@ -1,0 +1,235 @@
+"""Runs a bench: starts the subjects, makes load in interleaved rounds, and keeps a sample a round."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+from parity.bench import processes
+from parity.bench.load import Job, Seen
+from parity.bench.processes import LoadProcess, upstream
+from parity.bench.subjects import KEY, Running, Subject, missing, start
+from parity.bench.upstream import Answer
+from parity.bench.workloads import SEED, Workload, find
+from parity.gateways.process import GatewayError
+from proxies.support.redact import redact_text
+
+MEMORY_USER_TURNS = 5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Holds what is to be measured, and how."""
+
+    subjects: Sequence[Subject]
+    workloads: Sequence[Workload]
+    connections: dict[str, list[int]]
+    """By workload."""
+    rounds: int = 5
+    seconds: float = 1.0
+    warm_up: float = 0.3
+    rate: float | None = None
+    """Of the open loop; None: half of what the slowest subject did in the closed loop; 0: no open loop."""
+    seed: int = 0
+    headroom: float = 2.0
+    upstream_port: int = 0
+
+
+@dataclass
+class Samples:
+    """Holds what was seen of one subject under one workload with so many connections."""
+
+    subject: str
+    workload: str
+    connections: int
+    rate: float | None = None
+    reason: str = ""
+    applies: bool = True
+    requests: int = 0
+    figures: dict[str, list[float]] = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """Holds what is known of one subject beside its samples."""
+
+    subject: Subject
+    reason: str = ""
+    running: Running | None = None
+    rest_mb: float | None = None
+    peak_mb: float | None = None
+
+
+@dataclass
+class Measured:
+    """Holds all that a run has seen."""
+
+    outcomes: list[Outcome]
+    samples: list[Samples]
+
+
+class Bench:
+    """Runs a plan once. `advance` is told of each round of each cell, `say` of what takes long."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        advance: Callable[[str], None] = lambda _: None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._plan = plan
+        self._advance = advance
+        self._say = say
+        self._load: LoadProcess | None = None
+
+    @property
+    def steps(self) -> int:
+        """Return how often `advance` is called: once a start, once a round of each cell."""
+        plan = self._plan
+        closed = sum(len(plan.connections[workload.name]) for workload in plan.workloads)
+        opened = 0 if plan.rate == 0 else len(plan.workloads)
+        return len(plan.subjects) * (1 + plan.rounds * (closed + opened))
+
+    def run(self) -> Measured:
+        """Start everything, measure, and stop everything. Raises `BenchError`."""
+        workloads = {workload.name: workload for workload in self._plan.workloads}
+        answers = {
+            workload.name: Answer(workload.pieces, workload.pace, workload.memory_answer)
+            for workload in [*workloads.values(), find(SEED)]
+        }
+        with contextlib.ExitStack() as closing:
+            url = closing.enter_context(upstream(answers, self._plan.upstream_port))
+            self._load = LoadProcess()
+            closing.callback(self._load.stop)
+            outcomes = [self._started(subject, url, closing) for subject in self._plan.subjects]
+            samples = []
+            for workload in self._plan.workloads:
+                samples += self._cells(workload, outcomes)
+            for outcome in outcomes:
+                if outcome.running is not None and outcome.running.pid is not None:
+                    outcome.peak_mb = processes.memory_mb(processes.tree(outcome.running.pid), "VmHWM")
+        return Measured(outcomes, samples)
+
+    def _started(self, subject: Subject, url: str, closing: contextlib.ExitStack) -> Outcome:
+        """Start one subject alone, so that nothing else counts in its start."""
+        outcome = Outcome(subject)
+        if reason := missing(subject):
+            outcome.reason = reason
+        else:
+            self._say(f"starting {subject.title}")
+            try:
+                outcome.running = closing.enter_context(start(subject, self._plan.workloads, url))
+            except GatewayError as error:
+                outcome.reason = redact_text(str(error))
+            else:
+                if outcome.running.pid is not None:
+                    outcome.rest_mb = processes.memory_mb(processes.tree(outcome.running.pid))
+        self._advance(f"started {subject.name}")
+        return outcome
+
+    def _cells(self, workload: Workload, outcomes: Sequence[Outcome]) -> list[Samples]:
+        for outcome in outcomes:
+            self._prepare(outcome, workload)
+        found = []
+        for connections in self._plan.connections[workload.name]:
+            found += self._rounds(workload, outcomes, connections, None)
+        if self._plan.rate != 0 and found:
+            most = max(self._plan.connections[workload.name])
+            rate = self._plan.rate or _half_of_slowest(found)
+            found += self._rounds(workload, outcomes, most, rate)
+        return found
+
+    def _prepare(self, outcome: Outcome, workload: Workload) -> None:
+        """Have the embedded store learn something that is found later."""
+        embedded = workload.memory is not None and workload.memory["store"] == "embedded"
+        if not embedded or outcome.running is None or outcome.subject.why_not(workload):
+            return
+        job = self._job(outcome.running, find(SEED), 1, None)
+        assert self._load is not None
+        self._load.run(replace(job, seconds=0.2, warm_up=0.0))
+
+    def _rounds(
+        self, workload: Workload, outcomes: Sequence[Outcome], connections: int, rate: float | None
+    ) -> list[Samples]:
+        """Measure all subjects in each round, each time in another order."""
+        order = random.Random(f"{self._plan.seed} {workload.name} {connections} {rate}")  # noqa: S311  # no secret
+        pairs = [
+            (outcome, Samples(outcome.subject.name, workload.name, connections, rate)) for outcome in outcomes
+        ]
+        for outcome, samples in pairs:
+            if why := outcome.subject.why_not(workload):
+                samples.applies, samples.reason = False, why
+            elif outcome.running is None:
+                samples.reason = outcome.reason
+        for _ in range(self._plan.rounds):
+            shuffled = order.sample(pairs, len(pairs))
+            for outcome, samples in shuffled:
+                if not samples.reason:
+                    self._round(outcome, workload, samples)
+                self._advance(f"{outcome.subject.name}, {workload.name}, {connections}")
+        return [samples for _, samples in pairs]
+
+    def _round(self, outcome: Outcome, workload: Workload, samples: Samples) -> None:
+        assert outcome.running is not None
+        assert self._load is not None
+        pids = processes.tree(outcome.running.pid) if outcome.running.pid is not None else []
+        before, main_before = processes.cpu_seconds(pids), processes.cpu_seconds(pids[:1])
+        job = self._job(outcome.running, workload, samples.connections, samples.rate)
+        seen = self._load.run(job)
+        if seen.wrong or not seen.requests:
+            samples.reason = _reason(seen)
+            samples.figures.clear()
+            samples.requests = 0
+            return
+        figures = dict(seen.figures)
+        if pids:
+            figures["cpu_ms"] = 1000 * (processes.cpu_seconds(pids) - before) / seen.answered
+            main = processes.cpu_seconds(pids[:1]) - main_before
+            figures["cpu_main_ms"] = 1000 * main / seen.answered
+        for name, value in figures.items():
+            samples.figures.setdefault(name, []).append(value)
+        samples.requests += seen.requests
+
+    def _job(self, running: Running, workload: Workload, connections: int, rate: float | None) -> Job:
+        place = urlsplit(running.url)
+        return Job(
+            host=place.hostname or "127.0.0.1",
+            port=place.port or 80,
+            request=base64.b64encode(running.request(workload)).decode(),
+            status=workload.status,
+            must=running.subject.must(workload),
+            stream=workload.chunks > 0,
+            connections=connections,
+            seconds=self._plan.seconds,
+            warm_up=self._plan.warm_up,
+            rate=rate,
+        )
+
+
+def _half_of_slowest(found: Sequence[Samples]) -> float:
+    """Return a rate that all can keep up with: half of what the slowest subject did with most connections."""
+    most = max(samples.connections for samples in found)
+    done = [
+        sorted(samples.figures["requests_per_s"])[len(samples.figures["requests_per_s"]) // 2]
+        for samples in found
+        if samples.figures and samples.connections == most
+    ]
+    return round(min(done) / 2, 1) if done else 1.0
+
+
+def _reason(seen: Seen) -> str:
+    """Say why a round gave no number; nothing of a key is in it."""
+    if not seen.wrong:
+        return "nothing was answered within the round; give it more time with --seconds"
+    text = f"{seen.wrong} of {seen.answered or seen.wrong} requests went wrong, the first: {seen.reason}"
+    return redact_text(text.replace(KEY, "***"))
+
+
+def took(begin: float) -> str:
+    """Return the minutes since `begin`, of `time.monotonic`, for people."""
+    return f"{(time.monotonic() - begin) / 60:.1f} min"
