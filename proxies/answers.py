@@ -65,13 +65,24 @@ _PLACEHOLDER = "[System: Empty message content sanitised to satisfy protocol]"
 _DUMMY = "dummy_tool"
 
 
-def mended_request(body: bytes) -> bytes:
-    """A request for Anthropic without what LiteLLM has made up: a text for a turn without one, a tool for a history."""
-    if _PLACEHOLDER.encode() not in body and _DUMMY.encode() not in body:
+_PDF = "data:application/pdf;base64,"
+
+
+def mended_request(kind: str, body: bytes) -> bytes:
+    """A request without what LiteLLM has made up, and with a PDF as the file that it is.
+
+    Made up are a text for a turn without one, a tool for a history; a PDF of a message it calls a picture.
+    """
+    pictured = kind == "chat/completions" and translated(kind) and _PDF.encode() in body
+    if not pictured and _PLACEHOLDER.encode() not in body and _DUMMY.encode() not in body:
         return body
     document = parsed(body)
     if not isinstance(document, dict):
         return body
+    if pictured:
+        for message in document.get("messages") or ():
+            if isinstance(message, dict) and isinstance(content := message.get("content"), list):
+                message["content"] = [_with_pdf(part) for part in content]
     tools = document.get("tools")
     if (
         isinstance(tools, list)
@@ -86,6 +97,14 @@ def mended_request(body: bytes) -> bytes:
             left for message in messages if (left := _without_placeholder(message)) is not None
         ]
     return json.dumps(document).encode()
+
+
+def _with_pdf(part: Json) -> Json:
+    """The part as a file, where it is a PDF that is called a picture."""
+    match part:
+        case {"type": "image_url", "image_url": {"url": str(url)}} if url.startswith(_PDF):
+            return {"type": "file", "file": {"filename": "document.pdf", "file_data": url}}
+    return part
 
 
 def _without_placeholder(message: Json) -> Json:

@@ -11,6 +11,7 @@ httpx alone.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -39,6 +40,9 @@ _FOLLOWED = "followed_redirects"
 _PIECE = 64 * 1024
 _FREE = 1024 * 1024
 """Bytes that any answer may unpack to, however well it was packed."""
+
+_LARGE = 1024 * 1024
+"""Bytes from which on a request is looked through in a thread."""
 
 _CREDENTIAL = re.compile(r"auth|key|token|cookie|secret|signature", re.IGNORECASE)
 _STREAM = re.compile(rb'"stream"\s*:\s*true')
@@ -230,10 +234,12 @@ async def _note(request: httpx.Request) -> None:
 
 async def _mend_request(request: httpx.Request) -> None:
     """Take out of a request what LiteLLM has made up."""
-    if not upstream_kind(request) or not isinstance(request.stream, httpx.ByteStream):
+    if not (kind := upstream_kind(request)) or not isinstance(request.stream, httpx.ByteStream):
         return
     sent = await request.aread()
-    if (mended := mended_request(sent)) is not sent:
+    large = len(sent) > _LARGE
+    mended = await asyncio.to_thread(mended_request, kind, sent) if large else mended_request(kind, sent)
+    if mended is not sent:
         request.stream = httpx.ByteStream(mended)
         vars(request)["_content"] = mended
         request.headers["content-length"] = str(len(mended))

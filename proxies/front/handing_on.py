@@ -63,12 +63,12 @@ def hand_on(body: Mapping[str, Any], route: str, config: ProxyConfig) -> Mapping
     Raises `ProxyError` 400 for what can't reach the provider and would change the answer.
     """
     own = config.group(body["model"])
-    if all(_provider(d.litellm_params) == "anthropic" for d in own):
+    if all(provider_behind(d.litellm_params) == "anthropic" for d in own):
         return _for_anthropic(body, route)
     if route in ("chat/completions", "responses"):
-        reachable = list(_reachable(config, body["model"]))
-        if all(_provider(d.litellm_params) in COMPATIBLE for d in reachable):
-            return _for_compatible(body, route, config, reachable)
+        deployments = list(reachable(config, body["model"]))
+        if all(provider_behind(d.litellm_params) in COMPATIBLE for d in deployments):
+            return _for_compatible(body, route, config, deployments)
     return body
 
 
@@ -87,7 +87,7 @@ def _for_compatible(
     ):
         return body
     models = [str(p["model"]) for p in params]
-    providers = {_provider(p) for p in params}
+    providers = {provider_behind(p) for p in params}
     if route == "responses":
         # Of the others LiteLLM asks a chat completion, for which it has to translate.
         if providers != {"openai"} or any(p.get("use_chat_completions_api") for p in params):
@@ -109,7 +109,7 @@ def _for_compatible(
     return {**kept, "extra_body": {**(params[0].get("extra_body") or {}), **moved}}
 
 
-def _provider(params: Mapping[str, Any]) -> str:
+def provider_behind(params: Mapping[str, Any]) -> str:
     """The provider of a deployment; where it names none, LiteLLM's guess from the best-known names."""
     model = str(params["model"])
     guess = "anthropic" if model.startswith("claude") else "openai" if _OPENAIS.match(model) else ""
@@ -156,7 +156,7 @@ def _for_anthropic(body: Mapping[str, Any], route: str) -> Mapping[str, Any]:
     return kept
 
 
-def _reachable(config: ProxyConfig, model: str) -> Iterator[Deployment]:
+def reachable(config: ProxyConfig, model: str) -> Iterator[Deployment]:
     """The deployments of the model, and of all that may stand in for it."""
     sections = (config.router_settings, config.litellm_settings)
     entries = [entry for section in sections for key in _FALLBACKS for entry in section.get(key) or ()]

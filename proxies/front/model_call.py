@@ -18,9 +18,10 @@ from proxies.config.models import ProxyConfig
 from proxies.dialects.base import Framing, without_nulls
 from proxies.dialects.kinds import Kind
 from proxies.errors import UNREADABLE, ProxyError, internal_error, log_failure
+from proxies.front.attachments import check_attachments
 from proxies.front.body import check_params, name_model, parse_object, read_body
 from proxies.front.disconnect import ClientGone, no_answer, or_disconnect
-from proxies.front.handing_on import hand_on
+from proxies.front.handing_on import hand_on, reachable
 from proxies.front.identity import identify
 from proxies.front.models import unknown_model
 from proxies.front.observing.record import current
@@ -58,6 +59,7 @@ async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
     record.note_model(body["model"], deployments)
     if not deployments:
         raise unknown_model(body["model"])
+    check_attachments(body, kind.route, reachable(config, body["model"]))
     body = fit_thinking(body, kind.route, deployments)
     routing = identify(request.headers, config)
     forwarded = for_provider(request.headers)

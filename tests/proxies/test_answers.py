@@ -232,11 +232,11 @@ def test_what_was_made_up_is_taken_out_of_requests() -> None:
         "messages": [turn, {"role": "assistant", "content": [made_up]}, {"role": "user", "content": "b"}],
         "tools": [{"name": "dummy_tool"}],
     }
-    assert json.loads(mended_request(dumped(request))) == {
+    assert json.loads(mended_request("messages", dumped(request))) == {
         "messages": [turn, {"role": "user", "content": "b"}]
     }
     for kept in (dumped({"messages": [turn]}), b"dummy_tool"):
-        assert mended_request(kept) is kept
+        assert mended_request("messages", kept) is kept
 
 
 def test_kinds() -> None:
@@ -273,3 +273,19 @@ async def test_a_guard_that_mends() -> None:
         await asked(named, {"stream": True})
     other = await asked(httpx.Response(200, content=b"x"), {}, "/v1/files")
     assert other.content == b"x"
+
+
+def test_a_pdf_of_a_message_goes_up_as_a_file() -> None:
+    """Where LiteLLM made a picture of it; a picture, and what a client of OpenAI's wrote, stay."""
+    pdf = {"type": "image_url", "image_url": {"url": "data:application/pdf;base64,JVBERi0="}}
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,JVBERi0="}}
+    request = dumped(
+        {"messages": [{"role": "user", "content": [pdf, picture]}, {"role": "user", "content": "a"}]}
+    )
+    with asked_at("messages"):
+        mended = json.loads(mended_request(CHAT, request))
+    [first, second] = mended["messages"][0]["content"]
+    assert first["file"] == {"filename": "document.pdf", "file_data": pdf["image_url"]["url"]}
+    assert second == picture
+    with asked_at(CHAT):
+        assert mended_request(CHAT, request) is request
