@@ -13,7 +13,7 @@ import contextlib
 import os
 import ssl
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import cache
 from urllib.parse import urlsplit
@@ -123,12 +123,21 @@ class _Sessions:
             event_hooks=self._guard.hooks(),
         )
 
-    def _pool(self, upstream: str) -> httpx.AsyncHTTPTransport:
+    def _pool(self, upstream: str) -> httpx.AsyncBaseTransport:
         limits = httpx.Limits(
             max_connections=1000, max_keepalive_connections=100, keepalive_expiry=self._keepalive_expiry
         )
         proxy = _environment_proxy(upstream) if self._environment_proxy else None
-        return httpx.AsyncHTTPTransport(limits=limits, proxy=proxy, verify=_trusted())
+        from proxies.fast_pool import fast_pool  # aiohttp takes a while to import
+
+        trusted = _trusted()
+        pool = httpx.AsyncHTTPTransport(limits=limits, proxy=proxy, verify=trusted)
+        return pool if proxy else fast_pool(pool, limits, trusted, self._last)
+
+    @staticmethod
+    def _last(status: int, headers: Mapping[str, str]) -> bool:
+        """Whether the connection of an answer with these is not to be used again."""
+        return False
 
     def _lend(self, pool: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
         """Return the transport of one client."""
@@ -147,6 +156,10 @@ class ProxySessionManager(_Sessions):
 
     def _lend(self, pool: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
         return _LentByLiteLLM(pool)
+
+    @staticmethod
+    def _last(status: int, headers: Mapping[str, str]) -> bool:
+        return _uncaught(status, headers)
 
 
 class LiteLLMSessionManager(_Sessions):
@@ -188,11 +201,15 @@ class _LentByLiteLLM(_Lent):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await super().handle_async_request(request)
-        uncaught = response.status_code == 500 and "x-litellm-call-id" not in response.headers
+        uncaught = _uncaught(response.status_code, response.headers)
         length = response.headers.get("content-length", "")
         if uncaught and length.isdecimal() and isinstance(response.stream, httpx.AsyncByteStream):
             response.stream = _LastBody(response.stream, int(length))
         return response
+
+
+def _uncaught(status: int, headers: Mapping[str, str]) -> bool:
+    return status == 500 and "x-litellm-call-id" not in headers
 
 
 class _LastBody(httpx.AsyncByteStream):

@@ -32,7 +32,7 @@ ORDER = {
         {"provider_message", "errors"},
         {"support"},
         {"backend", "sessions"},
-        {"egress"},
+        {"egress", "fast_pool"},
         {"answers"},
         {"chunks"},
     ),

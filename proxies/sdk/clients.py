@@ -52,6 +52,9 @@ _SWAPPED = {
 }
 """Providers that LiteLLM calls on another route in the other of the two ways."""
 
+_KEPT = "openai_clients"
+"""The attribute of a session that holds its clients, as many as the configuration has keys and addresses."""
+
 _DEFAULT_BASES = {
     "anthropic": ("https://api.anthropic.com", ("ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL")),
     "openai": ("https://api.openai.com/v1", ("OPENAI_BASE_URL", "OPENAI_API_BASE")),
@@ -86,15 +89,17 @@ def _default_base(provider: str) -> str | None:
 
 
 def _openai_client(session: httpx.AsyncClient, params: Mapping[str, Any], key: str, base: str) -> Any:
+    """Return the client for these on `session`, which keeps it: making one takes as long as the rest of a call."""
     import openai
 
-    return openai.AsyncOpenAI(
-        http_client=session,
-        api_key=key,
-        base_url=base,
-        organization=params.get("organization"),
-        max_retries=0,
-    )
+    organization = params.get("organization")
+    kept = vars(session).setdefault(_KEPT, {})
+    made = (openai.AsyncOpenAI, key, base, organization)
+    if made not in kept:
+        kept[made] = openai.AsyncOpenAI(
+            http_client=session, api_key=key, base_url=base, organization=organization, max_retries=0
+        )
+    return kept[made]
 
 
 def _handler(session: httpx.AsyncClient) -> Any:
