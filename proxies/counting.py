@@ -16,6 +16,7 @@ import httpx
 from proxies.answers import mended_error
 from proxies.backend import Call, Reply
 from proxies.config.models import Deployment
+from proxies.support.jsonsteps import json_between
 from proxies.upstream_errors import connection_error, read_object, upstream_error
 
 ROUTE = "messages/count_tokens"
@@ -37,7 +38,7 @@ async def count_tokens(call: Call, group: tuple[Deployment, ...], session: Sessi
     try:
         answer = await client.post(
             f"{address}/v1/{ROUTE}",
-            json=body,
+            content=await json_between(body),
             headers=_headers(params, call.headers),
             timeout=float(params.get("timeout") or params.get("request_timeout") or _TIMEOUT),
         )
@@ -58,7 +59,12 @@ def _address(params: Mapping[str, Any]) -> str:
 
 def _headers(params: Mapping[str, Any], travelling: Mapping[str, str]) -> dict[str, str]:
     """The client's that travel, the deployment's own, and the deployment's key."""
-    headers = {"anthropic-version": "2023-06-01", **(params.get("extra_headers") or {}), **travelling}
+    headers = {
+        "content-type": "application/json",
+        "anthropic-version": "2023-06-01",
+        **(params.get("extra_headers") or {}),
+        **travelling,
+    }
     if key := params.get("api_key") or os.environ.get("ANTHROPIC_API_KEY"):
         headers["x-api-key"] = str(key)
     return headers
