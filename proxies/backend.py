@@ -113,6 +113,9 @@ class Backend(Protocol):
 
     async def stream(self, call: Call) -> Stream: ...
 
+    async def count(self, call: Call) -> Reply:
+        """How many tokens a message has, as its provider counts them (`proxies.counting`)."""
+
     def sessions(self) -> dict[str, int]:
         """How many persistent clients there are: `open`, for how many `upstreams`, of at most `limit`."""
 

@@ -412,6 +412,41 @@ class ForgetsTheConversation(Miniature):
         return _without(document, "previous_response_id")
 
 
+class LeavesBlocksOut(Miniature):
+    """Asks without the parts of a message that it can't hand on."""
+
+    def question(self, path: str, headers: MutableHeaders, document: Json) -> Json:
+        if not isinstance(document, dict):
+            return document
+        messages = document.get("messages")
+        return {**document, "messages": [_known(message) for message in messages]} if messages else document
+
+
+def _known(message: Json) -> Json:
+    content = message.get("content") if isinstance(message, dict) else None
+    if not isinstance(content, list):
+        return message
+    return {**message, "content": [part for part in content if part.get("type") != "hologram"]}
+
+
+class TakesAnySize(Miniature):
+    """Sets no limit to schemas, and asks without those that it could never send."""
+
+    def question(self, path: str, headers: MutableHeaders, document: Json) -> Json:
+        large = isinstance(document, dict) and "$ref" in str(document.get("tools"))
+        return _without(document, "tools") if large else document
+
+
+class EstimatesTokens(Miniature):
+    """Counts the tokens itself where the provider doesn't."""
+
+    def start(self, path: str, status: int, headers: MutableHeaders) -> int:
+        return 200 if path.endswith("/count_tokens") else status
+
+    def answer(self, path: str, status: int, document: Json) -> Json:
+        return {"input_tokens": 42} if path.endswith("/count_tokens") else document
+
+
 class RefusesHints(Miniature):
     """Takes a hint for somebody else for a mistake."""
 

@@ -26,6 +26,7 @@ ORDER = {
         {"server"},
         {"front"},
         {"dialects"},
+        {"counting"},
         {"memory", "headers", "upstream_errors"},
         {"config"},
         {"litellm_refusals"},

@@ -25,6 +25,7 @@ HINTED, LABELLED, DEVELOPERS = (
     "chat.judged_parameters[gpt_4o_metadata]",
     "chat.developer_role[gpt_5]",
 )
+BLOCK, COUNTED = "chat.attachment_refused[unknown]", "messages.count_tokens_refused"
 GOES_ON = "responses.not_of_claude[previous]"
 COMPLETIONS = {
     HINTED,
@@ -73,7 +74,10 @@ OWN_ERRORS = {
     "requests.query[api_key]",
     "requests.steering[api_base]",
     "requests.steering_tools[gateway_path]",
+    "requests.schema_size",
     "requests.unknown_model[plain]",
+    BLOCK,
+    COUNTED,
     GOES_ON,
 }
 HANG_UPS = {"streaming.hang_up", "streaming.hang_up_early[stream]"}
@@ -110,8 +114,10 @@ RED: dict[type[Miniature], set[str]] = {
         "errors.other_shape[list]",
         "errors.not_asked[role]",
         "requests.query[api_key]",
+        "requests.schema_size",
         "requests.steering[api_base]",
         "requests.steering_tools[gateway_path]",
+        BLOCK,
     },
     miniatures.HandsRedirectsOn: {"errors.redirect_refused[found]"},
     miniatures.UnpacksAnything: {"errors.answer_too_large[openai]"},
@@ -130,7 +136,7 @@ RED: dict[type[Miniature], set[str]] = {
         "streaming.tool_calls_disordered[no_index]",
     },
     miniatures.DropsNulls: {HINTED, "chat.tool_call"}
-    | (ERRORS - {"requests.unknown_model[plain]"})
+    | (ERRORS - {"requests.unknown_model[plain]", COUNTED})
     | ROUTING,
     miniatures.KeepsOneChoice: {"chat.two_choices"},
     miniatures.LosesTheRequestId: {"chat.response_headers", "streaming.response_headers"},
@@ -149,6 +155,9 @@ RED: dict[type[Miniature], set[str]] = {
     miniatures.RenamesDeveloper: {DEVELOPERS},
     miniatures.JudgesByATable: {LABELLED},
     miniatures.ForgetsTheConversation: {GOES_ON},
+    miniatures.LeavesBlocksOut: {BLOCK},
+    miniatures.TakesAnySize: {"requests.schema_size"},
+    miniatures.EstimatesTokens: {COUNTED},
     miniatures.RefusesHints: {HINTED},
     miniatures.RestlessModels: {"models.list"},
     miniatures.NestsTheRouting: ROUTING,

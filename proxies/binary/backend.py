@@ -16,6 +16,7 @@ from proxies.binary.inside import UNASKED_HEADER
 from proxies.binary.supervisor import Supervisor
 from proxies.config.loading import litellm_key as key_of
 from proxies.config.models import ProxyConfig
+from proxies.counting import count_tokens
 from proxies.errors import UNREACHABLE, ProxyError
 from proxies.headers import from_litellm
 from proxies.litellm_refusals import is_litellms_own
@@ -92,10 +93,15 @@ class BinaryBackend:
                 )
                 if answer.status_code != 200:
                     text = (await answer.aread()).decode("utf-8", "replace")
+                    # Not `unread`: a stream that began as a success may say in its first frame what failed.
                     raise self._refusal(call.route, answer.status_code, text, answer.headers)
             except httpx.HTTPError as error:
                 raise connection_error(error, _GONE) from None
             return BinaryStream(answer, opened.pop_all())
+
+    async def count(self, call: Call) -> Reply:
+        group = self._config.group(call.model)
+        return await count_tokens(call, group, lambda at: self._sessions.get_session(at, call.user_id))
 
     def sessions(self) -> dict[str, int]:
         return self._sessions.count()

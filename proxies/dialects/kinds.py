@@ -11,7 +11,13 @@ from pydantic import BaseModel
 from proxies.dialects.base import Framing
 from proxies.dialects.chat import ChatFraming, ChatParams, as_said, is_completion
 from proxies.dialects.embeddings import EmbeddingsParams, is_embeddings
-from proxies.dialects.messages import MessagesFraming, MessagesParams, is_message
+from proxies.dialects.messages import (
+    CountParams,
+    MessagesFraming,
+    MessagesParams,
+    is_count,
+    is_message,
+)
 from proxies.dialects.responses import ResponsesFraming, ResponsesParams, is_response
 from proxies.memory.strategies import Layout
 
@@ -24,6 +30,7 @@ class Kind:
     LiteLLM's for it, by its place in the package. `shape` types the parameters, `is_answer` knows a whole
     answer, and `framing` writes a stream; without it there are none. `layout` is where the request
     has its messages; without it no memories go in. `nulls`: a whole answer keeps them, as the LiteLLM process does.
+    `counts`: the provider only counts what it would be asked, and LiteLLM has no part in it.
     `as_said` takes out of a whole answer what LiteLLM has made up.
     """
 
@@ -35,6 +42,7 @@ class Kind:
     layout: Layout | None = None
     bare: bool = False
     nulls: bool = False
+    counts: bool = False
     as_said: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: body
 
 
@@ -69,6 +77,18 @@ _TABLE = (
     ),
     Kind("embeddings", "aembedding", EmbeddingsParams, is_answer=is_embeddings, nulls=True),
 )
+
+COUNT = Kind(
+    "messages/count_tokens",
+    "",
+    CountParams,
+    MessagesFraming(),
+    is_answer=is_count,
+    layout="anthropic",
+    nulls=True,
+    counts=True,
+)
+"""The row of the route that counts a message's tokens, for which no model is asked."""
 
 KINDS: dict[str, Kind] = {kind.route: kind for kind in _TABLE}
 """The rows by their routes."""

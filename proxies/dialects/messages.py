@@ -59,6 +59,17 @@ class MessagesParams(Open):
     top_p: float | None = None
 
 
+class CountParams(MessagesParams):
+    """The same of a message that is only to be counted."""
+
+    max_tokens: int | None = None  # type: ignore[assignment]  # needed for an answer alone
+
+
+def is_count(body: dict[str, Any]) -> bool:
+    """Whether an answer is a number of tokens."""
+    return type(body.get("input_tokens")) is int
+
+
 def is_message(body: dict[str, Any]) -> bool:
     """Whether an answer is a message: a list of blocks."""
     content = body.get("content")

@@ -72,6 +72,19 @@ def hand_on(body: Mapping[str, Any], route: str, config: ProxyConfig) -> Mapping
     return body
 
 
+def check_counted(body: Mapping[str, Any], deployments: Iterable[Deployment]) -> None:
+    """Return when the provider of all of them counts tokens: Anthropic; raises `ProxyError` 404, or 400."""
+    if any(provider_behind(d.litellm_params) != "anthropic" for d in deployments):
+        raise ProxyError(404, "The provider of this model does not count tokens.", code="unsupported_route")
+    if "stream" in body:
+        raise ProxyError(400, "There are no streams on this route.", param="stream")
+
+
+def counted(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a provider is to count: all but what is meant for LiteLLM."""
+    return {name: value for name, value in body.items() if name != "drop_params"}
+
+
 def translated(model: str, body: Mapping[str, Any]) -> bool:
     """Whether LiteLLM makes a response of this chat completion."""
     tools = body.get("tools") or body.get("functions")

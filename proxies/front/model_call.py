@@ -21,7 +21,7 @@ from proxies.errors import UNREADABLE, ProxyError, internal_error, log_failure
 from proxies.front.attachments import check_attachments
 from proxies.front.body import check_params, name_model, parse_object, read_body
 from proxies.front.disconnect import ClientGone, no_answer, or_disconnect
-from proxies.front.handing_on import hand_on, reachable
+from proxies.front.handing_on import check_counted, counted, hand_on, reachable
 from proxies.front.identity import identify
 from proxies.front.models import unknown_model
 from proxies.front.observing.record import current
@@ -59,6 +59,8 @@ async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
     record.note_model(body["model"], deployments)
     if not deployments:
         raise unknown_model(body["model"])
+    if kind.counts:
+        check_counted(body, deployments)
     check_attachments(body, kind.route, reachable(config, body["model"]))
     body = fit_thinking(body, kind.route, deployments)
     routing = identify(request.headers, config)
@@ -76,7 +78,7 @@ async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
                 else Enriched(body)
             )
         record.memory_outcome = enriched.headers.get(HEADER, "")
-        handed = hand_on(enriched.body, kind.route, config)
+        handed = counted(enriched.body) if kind.counts else hand_on(enriched.body, kind.route, config)
         call = Call(
             route=kind.route,
             model=body["model"],
@@ -85,7 +87,7 @@ async def answer(services: Services, request: Request, kind: Kind) -> ASGIApp:
             user_id=routing.user_id,
         )
         try:
-            if body.get("stream") and kind.framing:
+            if body.get("stream") and kind.framing and not kind.counts:
                 return await _streamed(services, call, kind.framing, enriched, doing)
             return await _plain(services, call, kind, enriched)
         except ProxyError as error:
@@ -119,13 +121,16 @@ def _read(sent: bytes, config: ProxyConfig, kind: Kind, deployment: str | None) 
 async def _plain(services: Services, call: Call, kind: Kind, enriched: Enriched) -> ASGIApp:
     record = current()
     with record.upstream:
-        reply = await services.backend.complete(call)
+        reply = await (services.backend.count if kind.counts else services.backend.complete)(call)
     said = kind.as_said(reply.body)
-    body = {**(said if kind.nulls else without_nulls(said)), "model": call.model}
+    body = said if kind.nulls else without_nulls(said)
+    if not kind.counts:
+        body = {**body, "model": call.model}
     record.note_usage(body)
     if not kind.is_answer(body):
         raise ProxyError(502, UNREADABLE)
-    enriched.heard(body)
+    if not kind.counts:
+        enriched.heard(body)
     return Response(
         json_text(body),
         media_type="application/json",

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from proxies.dialects.kinds import KINDS
+from proxies.dialects.kinds import COUNT, KINDS
 from proxies.errors import ProxyError
 from proxies.front import families, health, models, passthrough
 from proxies.front.auth import check_key
@@ -38,6 +38,7 @@ class Row:
 
 TABLE: tuple[Row, ...] = (
     *(Row("POST", f"/v1/{kind.route}", partial(answer, kind=kind), kind.bare) for kind in KINDS.values()),
+    Row("POST", f"/v1/{COUNT.route}", partial(answer, kind=COUNT)),
     Row("GET", "/v1/models", models.list_all, bare=True),
     Row("GET", "/v1/models/{model:path}", models.show_one, bare=True),
     Row("GET", "/metrics", health.metrics, open=True),

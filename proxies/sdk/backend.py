@@ -22,6 +22,7 @@ import httpx
 from proxies.answers import asked_at
 from proxies.backend import Call, Reply
 from proxies.config.models import Deployment, ProxyConfig
+from proxies.counting import count_tokens
 from proxies.dialects.kinds import KINDS
 from proxies.egress import UNASKED, UNREAD, Guard, add_hooks, noting_calls
 from proxies.errors import ProxyError
@@ -87,6 +88,10 @@ class SdkBackend:
             except Exception as error:
                 raise _refusal(error, call.route, asked=bool(made)) from None
         return SdkStream(call, answer, bodies)
+
+    async def count(self, call: Call) -> Reply:
+        group = self._config.group(call.model)
+        return await count_tokens(call, group, lambda at: self._sessions.get_session(at, call.user_id))
 
     def sessions(self) -> dict[str, int]:
         return self._sessions.count()

@@ -97,6 +97,10 @@ class FakeBackend:
         choices = {"choices": CHOICES} if call.route == "chat/completions" else {}
         return Reply({**choices, **self._reply}, self._headers)
 
+    async def count(self, call: Call) -> Reply:
+        await self._answer(call)
+        return Reply({"input_tokens": 1}, self._headers)
+
     async def stream(self, call: Call) -> FakeStream:
         await self._answer(call)
         self.streams.append(FakeStream(self._chunks, self._headers))
