@@ -23,6 +23,7 @@ from proxies.chunks import (
     FINISH_REASONS,
     UNREADABLE,
     Unfinished,
+    costless,
     data_of,
     event_of,
     events,
@@ -172,7 +173,8 @@ def as_stream(kind: str, body: bytes, request: bytes) -> tuple[bytes, str]:
     if said := _sentence(document.get("error")):
         return b"", said
     if kind == "chat/completions" and document.get("choices"):
-        return _chunks_of(document, with_usage=_USAGE_WANTED.search(request) is not None), ""
+        usage = document.get("usage") if _USAGE_WANTED.search(request) else None
+        return _chunks_of(document, usage if translated(kind) else costless(usage)), ""
     if kind == "messages" and document.get("type") == "message":
         return _message_events(document), ""
     return b"", UNREADABLE
@@ -286,7 +288,7 @@ def _callable(call: Json) -> bool:
     return not arguments or isinstance(arguments, dict) or isinstance(parsed(str(arguments)), dict)
 
 
-def _chunks_of(document: dict[str, Json], *, with_usage: bool) -> bytes:
+def _chunks_of(document: dict[str, Json], usage: Json) -> bytes:
     shared: dict[str, Json] = {
         name: document[name] for name in ("id", "created", "model", "system_fingerprint") if name in document
     }
@@ -302,7 +304,7 @@ def _chunks_of(document: dict[str, Json], *, with_usage: bool) -> bytes:
         chunks.append({**shared, "choices": [{"index": index, "delta": delta, "finish_reason": None}]})
         reason = choice.get("finish_reason") or ("tool_calls" if calls else "stop")
         chunks.append({**shared, "choices": [{"index": index, "delta": {}, "finish_reason": reason}]})
-    if with_usage and (usage := document.get("usage")):
+    if usage:
         chunks.append({**shared, "choices": [], "usage": usage})
     return b"".join(map(event_of, chunks)) + b"data: [DONE]\n\n"
 

@@ -30,8 +30,8 @@ FINISH_REASONS = frozenset(
 )
 """Ends of an answer that LiteLLM translates into what they mean. All others it calls `stop`."""
 
-NO_COST, NO_USAGE = -1e-12, -2e-12
-"""Stand as `cost` in the usage of a stream whose provider named no cost, or no usage at all.
+NO_COST, NO_USAGE = "proxy_no_cost", "proxy_no_usage"
+"""Mark the usage of a stream whose provider named no cost, or no usage at all; see `marked`.
 
 LiteLLM would make them up. So the front can tell, and leaves them out.
 """
@@ -93,8 +93,9 @@ async def repaired(pieces: AsyncIterator[bytes], *, translated: bool) -> AsyncIt
             yield event
             continue
         counts = counts or isinstance(document.get("usage"), dict)
-        if not translated and isinstance(usage := document.get("usage"), dict) and usage.get("cost") is None:
-            document["usage"] = {**usage, "cost": NO_COST}
+        usage = document.get("usage")
+        if not translated and (counted := costless(usage)) is not usage:
+            document["usage"] = counted
             event = event_of(document)
         made = list(chunks.take(document))
         # Bytes that nobody has to change stay as they came; where LiteLLM reads a stream itself, it takes any line
@@ -115,6 +116,17 @@ def event_of(chunk: Chunk) -> bytes:
     """Write a chunk as an event; text that says [DONE] is escaped, which LiteLLM would take for the end."""
     text = json.dumps(chunk).replace("[DONE]", r"\u005bDONE]")
     return f"data: {text}\n\n".encode()
+
+
+def marked(usage: Chunk, mark: str) -> Chunk:
+    """Mark a usage where every LiteLLM leaves what it doesn't know: among the details of the prompt's tokens."""
+    details = usage.get("prompt_tokens_details")
+    return {**usage, "prompt_tokens_details": {**(details if isinstance(details, dict) else {}), mark: True}}
+
+
+def costless(usage: Any) -> Any:
+    """Mark a usage that names no cost; return anything else as it is."""
+    return marked(usage, NO_COST) if isinstance(usage, dict) and usage.get("cost") is None else usage
 
 
 def parsed(text: str | bytes) -> Any:
@@ -173,8 +185,8 @@ class Chunks:
         if chunk.get("error"):
             self._failed = True  # LiteLLM says so
         if not self.without_usage:
-            none = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0, "cost": NO_USAGE}
-            self.without_usage = {**chunk, "choices": [], "usage": none}
+            none = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+            self.without_usage = {**chunk, "choices": [], "usage": marked(none, NO_USAGE)}
         choices = chunk.get("choices")
         if not isinstance(choices, list) or not choices or self._failed:
             yield chunk

@@ -87,13 +87,25 @@ def as_said(body: dict[str, Any]) -> dict[str, Any]:
         return body
     usage = body.get("usage")
     if isinstance(usage, dict) and body.get("object") == "chat.completion.chunk":
-        if usage.get("cost") == NO_COST:
-            body = {**body, "usage": {name: value for name, value in usage.items() if name != "cost"}}
+        if _has(usage, NO_COST):
+            body = {**body, "usage": _without_cost(usage)}
         if all(map(_says_nothing, choices)):
             return {**body, "choices": []}
     elif isinstance(usage, dict) and not any(usage.get(name) for name in _COUNTS):
         body = {**body, "usage": None}  # LiteLLM's zeros: the provider didn't say
     return body
+
+
+def _has(usage: dict[str, Any], mark: str) -> bool:
+    details = usage.get("prompt_tokens_details")
+    return isinstance(details, dict) and mark in details
+
+
+def _without_cost(usage: dict[str, Any]) -> dict[str, Any]:
+    """A marked usage as the provider wrote it: without the mark, and without a cost."""
+    details = {name: value for name, value in usage["prompt_tokens_details"].items() if name != NO_COST}
+    said = {name: value for name, value in usage.items() if name not in ("cost", "prompt_tokens_details")}
+    return {**said, "prompt_tokens_details": details} if details else said
 
 
 def _says_nothing(choice: dict[str, Any]) -> bool:
@@ -112,7 +124,7 @@ class ChatFraming:
         # Where they end is known to the backends alone.
         async for chunk in chunks:
             usage = chunk.get("usage")
-            if isinstance(usage, dict) and usage.get("cost") == NO_USAGE:
+            if isinstance(usage, dict) and _has(usage, NO_USAGE):
                 continue
             yield {**without_nulls(as_said(chunk)), "model": model}
 

@@ -20,7 +20,7 @@ from proxies.answers import (
     status_within,
     upstream_kind,
 )
-from proxies.chunks import UNREADABLE, Unfinished, data_of, events
+from proxies.chunks import NO_COST, UNREADABLE, Unfinished, data_of, events
 from proxies.egress import Guard
 from tests import samples
 
@@ -158,7 +158,7 @@ async def test_a_whole_completion_as_a_stream() -> None:
     assert failure == ""
     assert first["choices"][0]["delta"]["tool_calls"][0]["index"] == 0
     assert end["choices"][0]["finish_reason"] == "tool_calls"
-    assert usage["usage"] == document["usage"]
+    assert usage["usage"] == {**document["usage"], "prompt_tokens_details": {NO_COST: True}}
     assert done == "[DONE]"
     assert len(await parsed(as_stream(CHAT, dumped(document), b"{}")[0])) == 3
 

@@ -187,8 +187,12 @@ async def test_usage_and_cost_are_marked_where_nobody_wrote_them() -> None:
     """The front can tell what LiteLLM would make up."""
     counted = {"choices": [], "usage": {"total_tokens": 3}}
     end = chunk({}, "stop")
-    assert [one["usage"]["cost"] for one in (await out(end, counted))[1:]] == [NO_COST]
-    assert [one["usage"]["cost"] for one in (await out(end))[1:]] == [NO_USAGE]
+    [one] = (await out(end, counted))[1:]
+    assert one["usage"] == {"total_tokens": 3, "prompt_tokens_details": {NO_COST: True}}
+    [one] = (await out(end))[1:]
+    assert one["usage"]["prompt_tokens_details"] == {NO_USAGE: True}
+    named = {"choices": [], "usage": {"total_tokens": 3, "cost": 0.5}}
+    assert await out(end, named) == [end, named]
     assert await out(end, translated=True) == [end]
 
 
