@@ -46,6 +46,8 @@ ORDER = {
         {"versions"},
         {"kit", "recorder"},
         {"report"},
+        {"decision"},
+        {"measuring"},
         {"bench"},
         {"gateways"},
         {"targets"},
