@@ -87,6 +87,11 @@ def measure(folder: Path, quick: bool, minutes: float, only: tuple[str, ...], wo
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write the decision as Markdown, such as docs/decision.md.",
 )
+@click.option(
+    "--readme",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Put the sentence between the marks <!-- decision --> and <!-- /decision --> of this page.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print decision.json instead of the table.")
 def decide(
     folder: Path,
@@ -97,6 +102,7 @@ def decide(
     workers: str,
     report: Path | None,
     page: Path | None,
+    readme: Path | None,
     as_json: bool,
 ) -> None:
     """Measure both architectures, weigh them, and say which one to take and what would change that.
@@ -121,6 +127,11 @@ def decide(
         target / "decision.html": fragment.page(decision, parts),
         **({page: markdown.render(decision)} if page else {}),
     }
+    if readme is not None:
+        try:
+            written[readme] = markdown.inserted(readme.read_text(encoding="utf-8"), decision)
+        except markdown.MarkError as error:
+            raise Unusable(f"{readme}: {error}") from None
     for path, text in written.items():
         write_text_atomic(path, text)
         say(f"wrote {path}", err=True)

@@ -8,6 +8,7 @@ from parity.decision.deciding import number
 from parity.decision.model import ARMS, Decision, Weighed
 from proxies.support.terminal import printable
 
+MARKS = ("<!-- decision -->", "<!-- /decision -->")
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
@@ -23,8 +24,26 @@ def render(decision: Decision) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+class MarkError(Exception):
+    """Reports that a page has no place for the sentence."""
+
+
+def inserted(page: str, decision: Decision) -> str:
+    """Return a page with the sentence between its two marks. Raises `MarkError` when they aren't there once each."""
+    if [page.count(mark) for mark in MARKS] != [1, 1]:
+        raise MarkError(f"the sentence belongs between {MARKS[0]} and {MARKS[1]}, once each")
+    before, _, rest = page.partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    when = (
+        f" ({decision.made[-1][:10]}, LiteLLM {decision.versions.get('litellm', 'unknown')})"
+        if decision.made
+        else ""
+    )
+    return f"{before}{MARKS[0]}\n> {_text(decision.sentence)}{_text(when)}\n{MARKS[1]}{after}"
+
+
 def _about(decision: Decision) -> str:
-    totals = ", ".join(f"{arm} {100 * decision.totals[arm]:.0f}" for arm in ARMS)
+    totals = ", ".join(f"{arm} {100 * decision.totals[arm]:.1f}" for arm in ARMS)
     said = [f"Of 100 points, by the weights of {_code(decision.weights)}: {totals}."]
     if decision.made:
         said.append(_text(f"Measured from {decision.made[0]} to {decision.made[1]}."))

@@ -10,7 +10,7 @@ def lines(decision: Decision) -> list[str]:
     """Return the table, then the totals, then the sentence as the last line."""
     head = ["factor", "weight", *ARMS, "", "turns at"]
     rows = [head, *(_row(weighed) for weighed in decision.factors)]
-    totals = [f"{100 * decision.totals[arm]:.0f} of 100" for arm in ARMS]
+    totals = [f"{100 * decision.totals[arm]:.1f} of 100" for arm in ARMS]
     rows.append(["all, weighed", "", *totals, "", ""])
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     table = [

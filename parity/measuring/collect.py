@@ -75,10 +75,10 @@ def collect(
     settings: Settings,
     say: Say,
     only: Collection[str] = (),
-    parts: Mapping[str, Part] = PARTS,
+    parts: Mapping[str, Part] | None = None,
 ) -> dict[str, Measured]:
     """Measure what isn't in the folder yet, and return all parts. A part that fails says why, and holds up none."""
-    wanted = {name: part for name, part in parts.items() if not only or name in only}
+    wanted = {name: part for name, part in (parts or PARTS).items() if not only or name in only}
     fixed = inputs(settings)
     kept = {name: one for name in wanted if (one := _kept(folder / f"{name}.json", fixed))}
     left = {name: _about(part, settings) for name, part in wanted.items() if name not in kept}

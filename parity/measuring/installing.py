@@ -27,20 +27,22 @@ def measure(say: Callable[[str], None], root: Path = ROOT) -> Install:
         for arm, extra in EXTRAS.items():
             say(f"installing {arm} in a fresh environment")
             where = Path(folder) / arm
-            _run([sys.executable, "-m", "venv", "--without-pip", str(where)])
-            _run([*_installer(where), "-c", str(root / "constraints.txt"), f"{root}[{extra}]"])
+            uv = shutil.which("uv")
+            _run([sys.executable, "-m", "venv", *(["--without-pip"] if uv else []), str(where)])
+            _run([*_installer(where, uv), "-c", str(root / "constraints.txt"), f"{root}[{extra}]"])
             packages = next(where.glob("lib/python*/site-packages"), where / "Lib/site-packages")
             found[arm] = Installed(
-                mb=round(size(packages) / 1e6, 1), packages=len(list(packages.glob("*.dist-info")))
+                mb=round(size(packages) / 1e6, 1),
+                packages=sum(not _is_pip(found.name) for found in packages.glob("*.dist-info")),
             )
     return Install(arms=found)
 
 
-def _installer(environment: Path) -> list[str]:
+def _installer(environment: Path, uv: str | None) -> list[str]:
     python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if uv := shutil.which("uv"):
+    if uv:
         return [uv, "pip", "install", "-q", "--python", str(python)]
-    return [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-compile"]
+    return [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-compile"]
 
 
 def _run(command: list[str]) -> None:
@@ -53,6 +55,11 @@ def _run(command: list[str]) -> None:
         raise MeasureError(f"it could not be installed:\n{said}")
 
 
-def size(folder: Path) -> int:
-    """Return the bytes of all files below a folder, compiled ones left out: they come with the first run."""
-    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc")
+def size(packages: Path) -> int:
+    """Return the bytes of installed packages, without pip, and without what Python compiles when it runs."""
+    files = (path for path in packages.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return sum(path.stat().st_size for path in files if not _is_pip(path.relative_to(packages).parts[0]))
+
+
+def _is_pip(name: str) -> bool:
+    return name.partition("-")[0] in ("pip", "setuptools")

@@ -32,6 +32,9 @@ class Names(Frozen):
 
     public: list[str] = Field(description="of the package itself, its exceptions and its types")
     internal: list[str] = Field(description="of any other module, or with an underscore")
+    words: list[str] = Field(
+        description="headers, variables, options, settings and addresses, by their names"
+    )
 
 
 class Source(Frozen):

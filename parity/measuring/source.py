@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeGuard
 
 from parity.measuring.model import Names, Source
 
 ROOT = Path(__file__).parents[2] / "proxies"
 ARMS = ("binary", "sdk")
+_WORDS = re.compile(
+    r"(x-litellm|llm_provider)-[a-z-]*|litellm_[a-z_]+|LITELLM_[A-Z_]+|--[a-z][a-z_]+|/health/liveliness"
+)
 PUBLIC = ("litellm.exceptions.", "litellm.types.")
 
 
@@ -22,7 +27,7 @@ def measure(root: Path = ROOT) -> Source:
     functions = called((root / "dialects" / "kinds.py").read_text(encoding="utf-8"))
     public = sorted({*names["sdk"].public, *functions})  # the sdk architecture looks them up by name
     return Source(
-        names={**names, "sdk": Names(public=public, internal=names["sdk"].internal)},
+        names={**names, "sdk": names["sdk"].model_copy(update={"public": public})},
         lines={arm: sum(map(code_lines, texts[arm])) for arm in ARMS},
     )
 
@@ -32,7 +37,14 @@ def surface(texts: list[str]) -> Names:
     found = {name for text in texts for name in _names(ast.parse(text))}
     whole = {n for n in found if not any(other.startswith(f"{n}.") for other in found)}
     internal = sorted(n for n in whole if _internal(n))
-    return Names(public=sorted(whole - set(internal)), internal=internal)
+    words = {node.value for text in texts for node in ast.walk(ast.parse(text)) if _is_word(node)}
+    return Names(public=sorted(whole - set(internal)), internal=internal, words=sorted(words))
+
+
+def _is_word(node: ast.AST) -> TypeGuard[ast.Constant]:
+    return (
+        isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(_WORDS.fullmatch(node.value))
+    )
 
 
 def _internal(name: str) -> bool:

@@ -26,8 +26,8 @@ def measured(data: Data | None, **rest: Any) -> Measured:
 
 def source(binary: int = 100, sdk: int = 50) -> Measured:
     names = {
-        "binary": Names(public=["litellm.a"], internal=[]),
-        "sdk": Names(public=[], internal=["litellm.b.c"]),
+        "binary": Names(public=["litellm.a"], internal=[], words=[]),
+        "sdk": Names(public=[], internal=["litellm.b.c"], words=[]),
     }
     return measured(Source(names=names, lines={"binary": binary, "sdk": sdk}))
 

@@ -131,3 +131,13 @@ def test_half_a_measurement_is_none() -> None:
     assert factor(found, "cpu") is None
     [latency] = [w.factor for w in found.factors if w.factor.name == "latency"]
     assert latency.evidence == "soak.json"
+
+
+def test_latency_is_what_a_proxy_adds() -> None:
+    """The provider's own time, asked directly, doesn't count; it does for both where one proxy is faster."""
+    subjects = {"direct": {"p50_ms": 1.0}, "binary": {"p50_ms": 5.0}, "sdk": {"p50_ms": 3.0}}
+    found = decide({"bench": measured(Benched(bench=bench(**subjects)))}, weights(latency=1), "w")
+    assert factor(found, "latency") == {"binary": 4.0, "sdk": 2.0}
+    subjects["direct"] = {"p50_ms": 4.0}
+    found = decide({"bench": measured(Benched(bench=bench(**subjects)))}, weights(latency=1), "w")
+    assert factor(found, "latency") == {"binary": 5.0, "sdk": 3.0}

@@ -7,6 +7,7 @@ from fractions import Fraction
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
+import pytest
 from markdown_it import MarkdownIt
 
 from parity.decision import fragment, markdown, plots
@@ -136,3 +137,18 @@ def test_markdown_is_a_page_that_is_written_again() -> None:
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert len(rows) == 2 + len(KINDS) + 2 + 4
     assert "Measured" not in markdown.render(decide({}, WEIGHTS, "w"))
+
+
+def test_the_sentence_is_put_between_its_marks() -> None:
+    """Whatever stood there goes; a page without the marks, or with two pairs, is refused."""
+    decision = decide(parts(), WEIGHTS, "w")
+    page = "a\n<!-- decision -->\nBEFORE\n<!-- /decision -->\nb\n"
+    text = markdown.inserted(page, decision)
+    assert text.startswith("a\n<!-- decision -->\n> ")
+    assert text.endswith("<!-- /decision -->\nb\n")
+    assert "BEFORE" not in text
+    assert "(2026-11-25, LiteLLM 1.106.2)" in text
+    assert markdown.inserted(text, decision) == text
+    for wrong in ("none", page + page):
+        with pytest.raises(markdown.MarkError, match="once each"):
+            markdown.inserted(wrong, decision)

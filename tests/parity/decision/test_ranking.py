@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parity.decision.ranking import Ranking, direction, flip, rank, scores
@@ -32,6 +32,7 @@ def ranked(factors: list[tuple[Fraction, tuple[int, int], str]]) -> tuple[dict[s
     return weights, scored, rank(weights, scored, ARMS)
 
 
+@settings(deadline=None, max_examples=60)
 @given(FACTORS)
 def test_past_its_turning_point_a_weight_turns_the_ranking(
     factors: list[tuple[Fraction, tuple[int, int], str]],
@@ -52,6 +53,7 @@ def test_past_its_turning_point_a_weight_turns_the_ranking(
         assert (weights[name] < level) == (sign == 1)
 
 
+@settings(deadline=None, max_examples=60)
 @given(FACTORS, st.fractions(0, 1000))
 def test_where_nothing_is_said_no_weight_turns_it(
     factors: list[tuple[Fraction, tuple[int, int], str]], other: Fraction
@@ -63,6 +65,7 @@ def test_where_nothing_is_said_no_weight_turns_it(
             assert rank({**weights, name: other}, scored, ARMS).winner in (ranking.winner, None)
 
 
+@settings(deadline=None, max_examples=60)
 @given(VALUES, st.sampled_from(["lower", "higher"]))
 def test_scores_say_who_is_better(values: tuple[int, int], better: str) -> None:
     """The better value has 1, an equal one too, and the worse one its part of it, never below 0."""

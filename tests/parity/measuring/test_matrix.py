@@ -169,6 +169,8 @@ def test_sizes_are_those_of_fresh_environments(monkeypatch: pytest.MonkeyPatch, 
         if "venv" in command:
             packages = Path(command[-1]) / "lib/python3/site-packages"
             (packages / "a.dist-info").mkdir(parents=True)
+            (packages / "pip-1.dist-info").mkdir()
+            (packages / "pip-1.dist-info/RECORD").write_bytes(b"x" * 300_000)
             (packages / "a.py").write_bytes(b"x" * 300_000)
             (packages / "a.pyc").write_bytes(b"x" * 300_000)
         return subprocess.CompletedProcess(command, 0, "", "")
@@ -188,7 +190,6 @@ def test_sizes_are_those_of_fresh_environments(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize("uv", [None, "/bin/uv"])
-def test_uv_installs_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uv: str | None) -> None:
-    """Else the pip of the environment that this runs in does."""
-    monkeypatch.setattr("shutil.which", lambda _name: uv)
-    assert (installing._installer(tmp_path)[0] == uv) is bool(uv)
+def test_uv_installs_where_it_is(tmp_path: Path, uv: str | None) -> None:
+    """Else the pip of the fresh environment does."""
+    assert (installing._installer(tmp_path, uv)[0] == uv) is bool(uv)

@@ -53,6 +53,14 @@ def test_names_are_those_of_litellm_alone() -> None:
     assert found.internal == ["litellm._private.x", "litellm.llms.http.Handler.close"]
 
 
+def test_words_of_litellms_count() -> None:
+    """Names of headers, variables, options and settings, where they are the whole text."""
+    found = surface(
+        ['A = ["LITELLM_LOG", "x-litellm-model-id", "--num_workers", "litellm_params", "a LITELLM_LOG"]']
+    )
+    assert found.words == ["--num_workers", "LITELLM_LOG", "litellm_params", "x-litellm-model-id"]
+
+
 def test_functions_that_are_looked_up_by_name_count() -> None:
     """The table of dialects says which of LiteLLM's functions are called."""
     assert called(
