@@ -53,7 +53,7 @@ def measure(folder: Path, quick: bool, minutes: float, only: tuple[str, ...], wo
 
     Exit code 1 when a part has no result, and its file says why.
     """
-    parts = _measured(folder, collect.Settings(quick, minutes, workers), only)
+    parts = _measured(collect.Settings(quick, minutes, workers, folder), only)
     for part in parts.values():
         say(f"{part.part}: {part.problem or 'measured'}")
     sys.exit(int(any(part.data is None for part in parts.values())))
@@ -119,8 +119,8 @@ def decide(
         raise Unusable(str(error)) from None
     target = report or source or folder
     check_writable(target)
-    settings = collect.Settings(quick, minutes, workers)
-    parts = _loaded(source) if source is not None else _measured(folder, settings, ())
+    settings = collect.Settings(quick, minutes, workers, folder)
+    parts = _loaded(source) if source is not None else _measured(settings, ())
     decision = decided(parts, weighing, file.name)
     written = {
         target / "decision.json": decision.model_dump_json(indent=1) + "\n",
@@ -147,6 +147,6 @@ def _loaded(source: Path) -> dict[str, Measured]:
         raise Unusable(str(error)) from None
 
 
-def _measured(folder: Path, settings: collect.Settings, only: tuple[str, ...]) -> dict[str, Measured]:
-    check_writable(folder)
-    return collect.collect(folder, settings, lambda line: say(line, err=True), only)
+def _measured(settings: collect.Settings, only: tuple[str, ...]) -> dict[str, Measured]:
+    check_writable(settings.folder)
+    return collect.collect(settings, lambda line: say(line, err=True), only)

@@ -287,8 +287,8 @@ KINDS: dict[str, Kind] = {
         "processes", "", "lower", (("starts", _started(lambda s, arm: float(s.arms[arm].processes))),)
     ),
     "faults": Kind("faults of LiteLLM's survived", "", "higher", (("faults", _faults),)),
-    "surface": Kind("names of LiteLLM's used", "names", "lower", (("source", _surface),)),
-    "versions": Kind("changed by LiteLLM's release", "scenarios", "lower", (("versions", _versions),)),
-    "lines": Kind("code that only it needs", "lines", "lower", (("source", _lines),)),
+    "surface": Kind("reliance on LiteLLM's names", "names", "lower", (("source", _surface),)),
+    "versions": Kind("what LiteLLM's releases change", "scenarios", "lower", (("versions", _versions),)),
+    "lines": Kind("code of its own", "lines", "lower", (("source", _lines),)),
 }
 """All factors by name. The weights go by the same names."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shlex
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -27,6 +28,9 @@ _PACKAGE = Path(__file__).parents[1]
 BENCHED = ("--subjects", "direct,binary,sdk")
 """The subjects of the bench: both architectures, and none of them for what the proxies add."""
 
+_PATH = re.compile(r"(?<![\w.:/…])/(?:[\w.@+-]+/)+")
+"""The folders of a path of this machine: they say nothing to another reader."""
+
 Say = Callable[[str], None]
 
 
@@ -37,6 +41,11 @@ class Settings:
     quick: bool = False
     minutes: float = 2.0
     workers: str = "auto"
+    folder: Path = Path("measurements")
+
+    def report(self, tier: str) -> Path:
+        """Name the file that keeps the whole report of a tier."""
+        return self.folder / f"{tier}-report.json"
 
 
 @dataclass(frozen=True)
@@ -58,9 +67,11 @@ PARTS: dict[str, Part] = {
     "live": Part(
         600,
         60,
-        lambda s, _say: matrix.measure("live", matrix.telling() if s.quick else "", s.workers),
+        lambda s, _say: matrix.measure(
+            "live", matrix.telling() if s.quick else "", s.workers, s.report("live")
+        ),
     ),
-    "mocked": Part(90, 60, lambda s, _say: matrix.measure("mocked", "", s.workers)),
+    "mocked": Part(90, 60, lambda s, _say: matrix.measure("mocked", "", s.workers, s.report("mocked"))),
     "versions": Part(
         180, 60, lambda s, _say: matrix.versions(s.workers, matrix.telling() if s.quick else "")
     ),
@@ -71,13 +82,13 @@ PARTS: dict[str, Part] = {
 
 
 def collect(
-    folder: Path,
     settings: Settings,
     say: Say,
     only: Collection[str] = (),
     parts: Mapping[str, Part] | None = None,
 ) -> dict[str, Measured]:
     """Measure what isn't in the folder yet, and return all parts. A part that fails says why, and holds up none."""
+    folder = settings.folder
     wanted = {name: part for name, part in (parts or PARTS).items() if not only or name in only}
     fixed = inputs(settings)
     kept = {name: one for name in wanted if (one := _kept(folder / f"{name}.json", fixed))}
@@ -164,7 +175,7 @@ def _one(name: str, part: Part, settings: Settings, fixed: dict[str, str], say: 
     try:
         data = part.measure(settings, say)
     except (MeasureError, StackError) as error:
-        problem = redact_text(str(error))
+        problem = _PATH.sub("…/", redact_text(str(error)))
     return _measured(name, settings, fixed, time.monotonic() - began, data, problem)
 
 

@@ -19,6 +19,7 @@ from parity.measuring.model import Kept, Loss, Matrix, MeasureError, Versions
 from parity.observation.file import ObservationFile
 from parity.observation.model import Observation
 from parity.recording.file import shipped_versions
+from parity.support.files import write_text_atomic
 from proxies.support.redact import redact_text
 
 DEADLINE = 3600.0
@@ -33,12 +34,16 @@ def telling() -> str:
     )
 
 
-def measure(tier: Literal["mocked", "live"], expression: str = "", workers: str = "auto") -> Matrix:
-    """Run one tier. Raises `MeasureError` when it can't be run whole."""
+def measure(
+    tier: Literal["mocked", "live"], expression: str = "", workers: str = "auto", keep: Path | None = None
+) -> Matrix:
+    """Run one tier, and keep its report in a file. Raises `MeasureError` when it can't be run whole."""
     with TemporaryDirectory(prefix="parity-") as folder:
         run(Path(folder), "--tier", tier, "-n", workers, *(("-k", expression) if expression else ()))
-        report = json.loads((Path(folder) / "report.json").read_text(encoding="utf-8"))
-        return summed(report["verdict"], expression)
+        text = (Path(folder) / "report.json").read_text(encoding="utf-8")
+        if keep is not None:
+            write_text_atomic(keep, text)
+        return summed(json.loads(text)["verdict"], expression)
 
 
 def versions(workers: str = "auto", expression: str = "") -> Versions:

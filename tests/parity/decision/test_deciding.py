@@ -79,7 +79,7 @@ def test_one_factor_alone_is_turned_by_no_weight() -> None:
     """Where the winner is better in all that counts, no single weight changes that."""
     found = decide({"source": source(100, 50)}, weights(lines=1), "w")
     assert found.winner == "sdk"
-    assert "weigh names of LiteLLM's used" not in found.sentence
+    assert "reliance on" not in found.sentence
 
 
 def test_behaviour_counts_by_severity_and_once() -> None:

@@ -15,7 +15,9 @@ from parity.measuring.collect import Part, Settings
 from parity.measuring.model import MeasureError, Source, measure_schema, read
 from tests.parity.decision.parts import source
 
-SETTINGS = Settings(quick=True)
+
+def settings(folder: Path, *, quick: bool = True) -> Settings:
+    return Settings(quick=quick, folder=folder)
 
 
 def parts(counted: list[str], fails: str = "", about: float = 1.0) -> dict[str, Part]:
@@ -24,7 +26,9 @@ def parts(counted: list[str], fails: str = "", about: float = 1.0) -> dict[str, 
             counted.append(name)
             say(f"measuring {name}")
             if name == fails:
-                raise MeasureError("it could not be done: Bearer sk-abcdefghijklmnopqrstuvwx")
+                raise MeasureError(
+                    "it could not be done: /home/someone/venv/bin/python: Bearer sk-abcdefghijklmnopqrstuvwx"
+                )
             found = source().data
             assert isinstance(found, Source)
             return found
@@ -36,7 +40,7 @@ def parts(counted: list[str], fails: str = "", about: float = 1.0) -> dict[str, 
 
 def test_each_part_is_a_file_of_the_published_form(tmp_path: Path) -> None:
     """With its time, command, inputs, versions and the machine's kind, but neither its name nor a path."""
-    found = collect.collect(tmp_path, SETTINGS, lambda _: None, parts=parts([]))
+    found = collect.collect(settings(tmp_path), lambda _: None, parts=parts([]))
     assert {path.name for path in tmp_path.iterdir()} == {"source.json", "soak.json"}
     text = (tmp_path / "soak.json").read_text()
     Draft202012Validator(measure_schema()).validate(json.loads(text))
@@ -49,14 +53,14 @@ def test_what_is_there_is_kept(tmp_path: Path) -> None:
     """A second run measures nothing, and says so; a damaged file, or other inputs, are measured again."""
     counted: list[str] = []
     said: list[str] = []
-    collect.collect(tmp_path, SETTINGS, said.append, parts=parts(counted))
-    collect.collect(tmp_path, SETTINGS, said.append, parts=parts(counted))
+    collect.collect(settings(tmp_path), said.append, parts=parts(counted))
+    collect.collect(settings(tmp_path), said.append, parts=parts(counted))
     assert counted == ["source", "soak"]
     assert "2 of 2 parts are measured already; the rest takes about 0 s" in said
     (tmp_path / "soak.json").write_text("{")
-    collect.collect(tmp_path, SETTINGS, said.append, parts=parts(counted))
+    collect.collect(settings(tmp_path), said.append, parts=parts(counted))
     assert counted == ["source", "soak", "soak"]
-    collect.collect(tmp_path, replace(SETTINGS, quick=False), said.append, parts=parts(counted))
+    collect.collect(settings(tmp_path, quick=False), said.append, parts=parts(counted))
     assert counted[3:] == ["source", "soak"]
 
 
@@ -70,24 +74,23 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         collect.collect(
-            tmp_path,
-            SETTINGS,
+            settings(tmp_path),
             lambda _: None,
             parts={**broken, "soak": replace(broken["soak"], measure=interrupted)},
         )
     assert [path.name for path in tmp_path.iterdir()] == ["source.json"]
-    collect.collect(tmp_path, SETTINGS, lambda _: None, parts=broken)
+    collect.collect(settings(tmp_path), lambda _: None, parts=broken)
     assert counted == ["source", "soak"]
 
 
 def test_a_failure_holds_up_nothing(tmp_path: Path) -> None:
-    """The part says why, without secrets, and is tried again the next time."""
+    """The part says why, without secrets or folders of the machine, and is tried again the next time."""
     counted: list[str] = []
-    found = collect.collect(tmp_path, SETTINGS, lambda _: None, parts=parts(counted, fails="source"))
+    found = collect.collect(settings(tmp_path), lambda _: None, parts=parts(counted, fails="source"))
     assert (found["source"].data, found["soak"].problem) == (None, "")
-    assert "it could not be done" in found["source"].problem
+    assert "it could not be done: …/python" in found["source"].problem
     assert "sk-abc" not in (tmp_path / "source.json").read_text()
-    collect.collect(tmp_path, SETTINGS, lambda _: None, parts=parts(counted))
+    collect.collect(settings(tmp_path), lambda _: None, parts=parts(counted))
     assert counted == ["source", "soak", "source"]
 
 
@@ -95,10 +98,10 @@ def test_quick_begins_nothing_that_it_has_no_time_for(tmp_path: Path) -> None:
     """Such a part is left out, and says so; thoroughly it would be measured."""
     counted: list[str] = []
     slow = parts(counted, about=collect.QUICK_SECONDS + 1)
-    found = collect.collect(tmp_path, SETTINGS, lambda _: None, parts=slow)
+    found = collect.collect(settings(tmp_path), lambda _: None, parts=slow)
     assert counted == []
     assert "no time left" in found["soak"].problem
-    collect.collect(tmp_path, Settings(), lambda _: None, only=["soak"], parts=slow)
+    collect.collect(settings(tmp_path, quick=False), lambda _: None, only=["soak"], parts=slow)
     assert counted == ["soak"]
 
 
@@ -106,7 +109,7 @@ def test_folders_are_read_without_measuring(tmp_path: Path) -> None:
     """A folder without parts, or with a damaged one, is told; others give what they have."""
     with pytest.raises(MeasureError, match="no measurements; `parity measure --out"):
         collect.load(tmp_path)
-    collect.collect(tmp_path, SETTINGS, lambda _: None, parts=parts([]))
+    collect.collect(settings(tmp_path), lambda _: None, parts=parts([]))
     assert list(collect.load(tmp_path)) == ["source", "soak"]
     (tmp_path / "soak.json").write_text('{"part": 1}')
     with pytest.raises(MeasureError, match=r"soak\.json: no file of `parity measure`"):

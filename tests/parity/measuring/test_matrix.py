@@ -93,11 +93,13 @@ class Command:
         )
 
 
-def test_the_matrix_is_run_and_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The report of the run is what is summed up, whether it passed or not."""
+def test_the_matrix_is_run_and_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The report of the run is what is summed up and kept, whether it passed or not."""
     command = Command(1, report_json=json.dumps({"verdict": verdict()}))
     monkeypatch.setattr(subprocess, "run", command)
-    assert matrix.measure("mocked", "chat", "2") == matrix.summed(verdict(), "chat")
+    kept = tmp_path / "mocked-report.json"
+    assert matrix.measure("mocked", "chat", "2", kept) == matrix.summed(verdict(), "chat")
+    assert json.loads(kept.read_text()) == {"verdict": verdict()}
     assert command.words[0][-2:] == ["-k", "chat"]
 
 
