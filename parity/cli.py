@@ -10,6 +10,7 @@ import click
 
 from parity.commands.bench import bench
 from parity.commands.compare import compare
+from parity.commands.decide import decide, measure
 from parity.commands.diff import diff
 from parity.commands.judge import judge
 from parity.commands.ledger import ledger
@@ -34,6 +35,7 @@ def main() -> None:
     parity compare URL1 URL2 --model NAME   two endpoints: what differs, by cause
     parity observe --target URL --model NAME --out a.jsonl
     parity diff a.jsonl b.jsonl     what changed between two endpoints or versions
+    parity decide --quick           which one to take, by what it costs and does
     parity judge GATEWAY            any gateway by what all gateways owe
     parity bench --quick            what they cost, side by side with what people use instead
     parity provider --port 8090     the scenarios' provider alone, for other people's tests
@@ -50,6 +52,8 @@ for command in (
     show,
     schema,
     ledger,
+    measure,
+    decide,
     judge,
     bench,
     observe,

@@ -47,6 +47,8 @@ ORDER = {
         {"versions"},
         {"kit", "recorder"},
         {"report"},
+        {"decision"},
+        {"measuring"},
         {"bench"},
         {"gateways"},
         {"targets"},

@@ -22,9 +22,11 @@ from parity.commands.options import (
     one,
     scenarios_option,
 )
+from parity.decision.model import decision_schema
 from parity.judging import ledger as ledgers
 from parity.judging.ledger import Ledger, Subject
 from parity.judging.verdict import Cell, judge
+from parity.measuring.model import measure_schema
 from parity.observation.file import observation_schema
 from parity.recorder.missing import played_as, record_missing
 from parity.report import side_by_side
@@ -80,6 +82,8 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "observation": observation_schema,
     "ledger": ledgers.ledger_schema,
     "report": report.report_schema,
+    "measure": measure_schema,
+    "decision": decision_schema,
     "bench": bench_schema,
 }
 
