@@ -88,7 +88,10 @@ litellm_option = click.option(
     help="The LiteLLM whose recordings the mocked tier plays (default: the one installed, else the reference).",
 )
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON alone, for a program (`parity schema report` describes it)."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON alone, for a program (`parity schema report` describes it).",
 )
 expression_option = click.option(
     "-k", "expression", default="", help="Only cells whose name matches, as in pytest -k."

@@ -26,12 +26,14 @@ from proxies.support.terminal import say
     show_default=True,
     help="The face of the report.",
 )
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write instead of stdout.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write instead of stdout."
+)
 def report(results: tuple[Path, ...], name: str, out: Path | None) -> None:
     """Render a run's report.json, or the folder that holds it, in another format.
 
-    Nothing is played, and the same JSON always gives the same bytes. Several reports, such as one of each tier, make one
-    page; every other format takes one.
+    Nothing is played, and the same JSON always gives the same bytes. Several reports, such as one of each tier, make
+    one page; every other format takes one.
 
     \b
     parity report parity-report

@@ -65,9 +65,7 @@ def list_(paths: tuple[Path, ...], count: bool, as_json: bool) -> None:
 @ledger_option
 @litellm_option
 @json_option
-def show(
-    scenario_id: str, paths: tuple[Path, ...], ledger: Path, litellm: str | None, as_json: bool
-) -> None:
+def show(scenario_id: str, paths: tuple[Path, ...], ledger: Path, litellm: str | None, as_json: bool) -> None:
     """Show one scenario: what differs, then its text and what both proxies showed, side by side.
 
     \b

@@ -83,9 +83,7 @@ def _sides(seen: Mapping[str, Observation]) -> dict[str, Side]:
 
 
 def _shown(observation: Observation) -> dict[str, Any]:
-    return observation.model_dump(
-        mode="json", exclude={"scenario", "target", "tier"}, exclude_defaults=True
-    )
+    return observation.model_dump(mode="json", exclude={"scenario", "target", "tier"}, exclude_defaults=True)
 
 
 def _masked(raw: Observation, paths: Mapping[str, Sequence[str]]) -> tuple[Masked, ...]:

@@ -19,7 +19,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from parity.report.findings import known, unknown
-from parity.report.rows import UNSAFE_IN_ANCHOR, Row, by_state, by_winner, findings, report_places, rows_of, theme
+from parity.report.rows import (
+    UNSAFE_IN_ANCHOR,
+    Row,
+    by_state,
+    by_winner,
+    findings,
+    report_places,
+    rows_of,
+    theme,
+)
 from parity.report.schema import Report
 from parity.report.text import stale, unaccounted
 from proxies.support.terminal import printable

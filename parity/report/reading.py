@@ -25,7 +25,9 @@ def read(path: Path) -> Report:
     try:
         data = read_json(file.read_bytes())
     except OSError as error:
-        raise ReportError(f"{file}: can't be read: {error.strerror}; `parity run` writes such a file") from None
+        raise ReportError(
+            f"{file}: can't be read: {error.strerror}; `parity run` writes such a file"
+        ) from None
     except ValueError as error:
         raise ReportError(f"{file}: no JSON that can be read: {error}") from None
     version = data.get("parity_report") if isinstance(data, dict) else None

@@ -219,7 +219,8 @@ def theme(name: str, rows: list[Row], reports: Sequence[Report]) -> Theme:
         rows=rows,
         cells=sum(len(scenario.cells) for row in rows for scenario in row.played if scenario),
         counts=[
-            _counts(report.verdict.targets, [row.played[n] for row in rows]) for n, report in enumerate(reports)
+            _counts(report.verdict.targets, [row.played[n] for row in rows])
+            for n, report in enumerate(reports)
         ],
     )
 

@@ -70,7 +70,9 @@ def _open(found: Open) -> dict[str, Any]:
     first = found.places[0]
     clause = first.clauses[0] if first.clauses else NO_CLAUSE
     key = "\n".join((found.state, found.kind, found.path, *found.wrong))
-    return _result(clause, "error", _message(f"{found.state} at {found.path}", first), list(found.places), key)
+    return _result(
+        clause, "error", _message(f"{found.state} at {found.path}", first), list(found.places), key
+    )
 
 
 def _known(found: Known) -> dict[str, Any]:
@@ -100,6 +102,8 @@ def _result(rule: str, level: str, text: str, found: list[Place], key: str) -> d
         "level": level,
         "message": {"text": text},
         "locations": locations,
-        "partialFingerprints": {"cause/v1": hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()},
+        "partialFingerprints": {
+            "cause/v1": hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()
+        },
         "properties": {"scenarios": len(scenarios)},
     }

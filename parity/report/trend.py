@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from parity.judging.verdict import ScenarioVerdict
 from parity.report.findings import known
@@ -15,7 +16,7 @@ MOST = 20  # scenarios of one kind of change that are named
 def trend(named: Sequence[tuple[str, Report]]) -> str:
     """Return the text: each report's line, then what each step changed. Two at least."""
     lines = [f"{name}: {report.verdict.line}" for name, report in named]
-    for (old_name, old), (new_name, new) in zip(named, named[1:], strict=False):
+    for (old_name, old), (new_name, new) in pairwise(named):
         lines += ["", f"{old_name} → {new_name}"]
         lines += [f"  {line}" for line in _changes(old, new)] or ["  nothing changed"]
     return "\n".join(lines)
@@ -40,11 +41,12 @@ def _changes(old: Report, new: Report) -> Iterator[str]:
             moved.setdefault(f"{before_word} → {after_word}", []).append(name)
     for change, names in sorted(moved.items(), key=lambda item: ("fails" not in item[0], item[0])):
         yield from _listed(change, names)
-    reasons = [{found.why: found for found in known(_places(report))} for report in (old, new)]
-    for word, extra in (("no longer occurs", (0, 1)), ("occurs now", (1, 0))):
-        have, lack = reasons[extra[0]], reasons[extra[1]]
-        for why in sorted(have.keys() - lack.keys()):
-            yield f"{have[why].kind} {word}: {why}"
+    reasons = [{(found.kind, found.why) for found in known(_places(report))} for report in (old, new)]
+    for word, found in (
+        ("no longer occurs", reasons[0] - reasons[1]),
+        ("occurs now", reasons[1] - reasons[0]),
+    ):
+        yield from (f"{kind} {word}: {why}" for kind, why in sorted(found))
 
 
 def _places(report: Report) -> list[Place]:

@@ -226,8 +226,9 @@ const evidence = (() => {
 
   function view(data) {
     const clauses = data.clauses.flatMap((clause) => [" ", make("code", {}, clause)]);
-    return make("div", { class: "evidence", tabindex: "-1", role: "region", "aria-label": `Evidence of ${data.id}` },
-      make("p", {}, data.title, make("span", { class: "facts" }, ...(clauses.length ? [" ·", ...clauses] : []))),
+    return make("div", { class: "observed", tabindex: "-1", role: "region", "aria-label": `Evidence of ${data.id}` },
+      make("p", {}, data.title),
+      ...(clauses.length ? [make("p", { class: "facts" }, "Clauses", ...clauses)] : []),
       ...data.runs.map((one) => run(data, one, data.runs.length > 1)),
     );
   }

@@ -35,7 +35,7 @@
   }
 
   function expand(row) {
-    if (row.querySelector(".evidence")) return row.querySelector(".evidence");
+    if (row.querySelector(".observed")) return row.querySelector(".observed");
     const view = evidence.view(row.id);
     const close = document.createElement("button");
     close.type = "button";
