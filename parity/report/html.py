@@ -8,6 +8,7 @@ engine, and the page's own policy lets a browser run and load nothing but that s
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 from collections import Counter
@@ -34,6 +35,7 @@ from parity.report.text import stale, unaccounted
 from proxies.support.terminal import printable
 
 FOLDER = Path(__file__).with_name("page")
+LONGEST_JSON = 4_000  # characters of a scenario's evidence that stand in the page as they are
 MOST_EVIDENCE = 40_000_000  # characters of all evidence; what fails comes first
 
 KINDS = {
@@ -132,8 +134,13 @@ def _evidence(reports: Sequence[Report], rows: Mapping[str, Row]) -> dict[str, M
 
 
 def embedded(value: Any) -> Markup:
-    """Write JSON that ends no script element and hides nothing: what can't be seen is spelled out as an escape."""
-    text = json.dumps(_spelled(value), ensure_ascii=True, separators=(",", ":"))
+    """Write JSON that ends no script element and hides nothing: what can't be seen is spelled out as an escape.
+
+    What is long is compressed, and written in base64.
+    """
+    text = json.dumps(_spelled(value), ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    if len(text) > LONGEST_JSON:
+        return Markup(base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode())  # noqa: S704 - base64
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)  # noqa: S704 - every character that HTML reads is an escape of JSON

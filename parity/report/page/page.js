@@ -34,9 +34,10 @@
     for (const row of [...rows].sort((a, b) => sign(a) - sign(b) || a.place - b.place)) row.table.append(row.body);
   }
 
-  function expand(row) {
-    if (row.querySelector(".observed")) return row.querySelector(".observed");
-    const view = evidence.view(row.id);
+  async function expand(row) {
+    const built = row.querySelector(".observed") ? null : await evidence.view(row.id);
+    const view = row.querySelector(".observed") ?? built;
+    if (view !== built) return view;
     const close = document.createElement("button");
     close.type = "button";
     close.textContent = "Close";
@@ -122,7 +123,7 @@
     }
     const own = target.matches("tbody") ? target.querySelector("details") : null;
     if (own) own.open = true;
-    if (target.matches("tbody") && evidence.has(target.id)) expand(target).focus({ preventScroll: true });
+    if (target.matches("tbody") && evidence.has(target.id)) expand(target).then((view) => view.focus({ preventScroll: true }));
     target.scrollIntoView();
   }
 
@@ -168,4 +169,6 @@
   form.hidden = false;
   apply();
   follow();
+  // A browser that has gone to the fragment moves the focus there, after the page is whole.
+  addEventListener("load", () => setTimeout(follow));
 })();
