@@ -57,14 +57,14 @@ def render(report: Report) -> str:
     return render_all([report])
 
 
-def render_all(reports: Sequence[Report], decision: Mapping[str, Any] | None = None) -> str:
+def render_all(reports: Sequence[Report], decision: Markup | None = None, decision_style: str = "") -> str:
     """Render one page of several reports, such as one of each tier.
 
-    `decision` is what the template `decision.html.jinja` shows first; without it, or without that template, the page
-    begins with the verdict.
+    `decision` is a section that stands first, right after the verdict, escaped already, and `decision_style` its style.
     """
     environment = _environment()
     style, script = (environment.get_template(name).render() for name in ("page.css", "page.js"))
+    style += decision_style
     everything = [p for r in reports for s in r.verdict.scenarios for p in report_places(r, s)]
     reasons = known(everything)
     anchors = _anchors(reports)

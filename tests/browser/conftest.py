@@ -36,9 +36,13 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Opens a text as a page from disk. At the end, nothing may have left the file and nothing been complained of."""
     contexts, complaints, asked = [], [], []
 
-    def open_(text: str, fragment: str = "", **options: Any) -> Any:
+    def open_(text: str, fragment: str = "", page: Any = None, **options: Any) -> Any:
         file = tmp_path / "report.html"
         file.write_text(text, encoding="utf-8")
+        if page is not None:
+            page.goto("about:blank")
+            page.goto(f"{file.as_uri()}{fragment}")
+            return page
         context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
@@ -53,4 +57,8 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert complaints == []
-    assert {url.partition("#")[0] for url in asked} <= {(tmp_path / "report.html").as_uri(), "data:,"}
+    assert {url.partition("#")[0] for url in asked} <= {
+        (tmp_path / "report.html").as_uri(),
+        "data:,",
+        "about:blank",
+    }

@@ -7,11 +7,12 @@ from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pytest
+from markupsafe import Markup
 
 from parity.judging.ledger import Ledger
 from parity.judging.verdict import judge
 from parity.report import rows
-from parity.report.html import render
+from parity.report.html import render, render_all
 from parity.report.schema import Report, build
 from tests.parity.builders import divergence, observation, scenario
 from tests.parity.report.verdicts import HOSTILE, full, hostile, passing
@@ -340,3 +341,33 @@ def test_the_filter_waits_for_its_script() -> None:
     assert {d.attributes["data-theme"] for d in FULL.all("details", "theme")} == {
         o.text for o in form.all("select")[1].all("option")[1:]
     }
+
+
+def test_a_decision_stands_first() -> None:
+    """A section that is given is put before all that is known, with its style under the page's policy."""
+    text = render_all(
+        [passing()], Markup("<section id='choice'>sdk, unless</section>"), ".choice { color: red; }"
+    )
+    assert text.index("sdk, unless") < text.index("Known divergences</h2>")
+    assert ".choice { color: red; }" in text
+    tree = Tree()
+    tree.feed(text)
+    [policy] = [m.attributes["content"] for m in tree.root.all("meta") if "http-equiv" in m.attributes]
+    digest = base64.b64encode(hashlib.sha256(tree.root.all("style")[0].text.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in policy
+
+
+def test_both_tiers_fit_on_one_page() -> None:
+    """Each has its columns and its numbers; a scenario that one of them lacks is a dot there."""
+    seen = [observation(target=t, tier="live", json={"a": t}) for t in ("binary", "sdk")]
+    cells = [("chat.plain", o.target) for o in seen]
+    live = build(judge(cells, seen, [scenario()], Ledger(), "live"), catalogue="", versions={})
+    tree = Tree()
+    tree.feed(render_all([full(), live]))
+    row = tree.root.by_id("chat.plain")
+    assert [td.words for td in row.all("tr")[0].all("td")] == [
+        *("met", "met", "identical"),
+        *("met", "met", "unexplained"),
+    ]
+    assert [td.words for td in tree.root.by_id("errors.gone").all("tr")[0].all("td")][3:] == ["·"] * 3
+    assert [h.words for h in tree.root.all("h2", "tier")] == ["mocked tier incomplete", "live tier fail"]
