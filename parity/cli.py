@@ -18,6 +18,7 @@ from parity.commands.observe import observe
 from parity.commands.options import Group
 from parity.commands.provider import provider
 from parity.commands.record import check_mocks, probe, record
+from parity.commands.report import report, trend
 from parity.commands.run import run
 from parity.commands.show import list_, schema, show
 from parity.commands.versions import bisect_, changelog, versions_
@@ -32,6 +33,7 @@ def main() -> None:
     parity run                      both proxies on recordings: no network, no keys
     parity run --tier live -n auto  against a real LiteLLM, provider on loopback
     parity show chat.plain          one scenario: both sides and what differs
+    parity report parity-report --format markdown   another face of the same run
     parity compare URL1 URL2 --model NAME   two endpoints: what differs, by cause
     parity observe --target URL --model NAME --out a.jsonl
     parity diff a.jsonl b.jsonl     what changed between two endpoints or versions
@@ -54,6 +56,8 @@ for command in (
     ledger,
     measure,
     decide,
+    report,
+    trend,
     judge,
     bench,
     observe,

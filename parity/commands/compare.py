@@ -36,6 +36,7 @@ from parity.observation.model import Observation
 from parity.observation.outcome import tally
 from parity.observation.shape import shape
 from parity.provider.control import ProviderControl
+from parity.report.evidence import collect
 from parity.support.progress import progress
 from parity.targets.endpoint import Words, ask_first
 from parity.targets.target import UrlTarget, host_of
@@ -271,7 +272,8 @@ def _tell(
         say(f"{side.target.name}: {tally(side.rounds[0])}; {_latency(side.seconds)}")
     if in_noise or left_out:
         say(f"left aside: {in_noise} differences in noise, {left_out} by --ignore")
-    finish(verdict, loaded.select(by_id).hash, dict.fromkeys(names, versions()), folder)
+    evidence = collect(playable, [o for each in rounds for o in each[0]])
+    finish(verdict, loaded.select(by_id).hash, dict.fromkeys(names, versions()), folder, evidence=evidence)
 
 
 def _latency(seconds: Sequence[float]) -> str:

@@ -10,6 +10,7 @@ import click
 from parity.commands.options import (
     Unusable,
     finish,
+    json_option,
     ledger_option,
     load,
     scenarios_option,
@@ -20,6 +21,7 @@ from parity.judging.verdict import Cell, judge
 from parity.observation.file import ObservationFile
 from parity.observation.model import Header
 from parity.observation.shape import shape
+from parity.report.evidence import collect
 from proxies.support.terminal import say
 
 
@@ -43,6 +45,7 @@ from proxies.support.terminal import say
     is_flag=True,
     help="Compare the kinds of values, not the values: for endpoints with real models behind them.",
 )
+@json_option
 @scenarios_option
 @ledger_option
 def diff(
@@ -51,6 +54,7 @@ def diff(
     folder: Path | None,
     if_comparable: bool,
     shapes: bool,
+    as_json: bool,
     paths: tuple[Path, ...],
     ledger: Path,
 ) -> None:
@@ -111,7 +115,14 @@ def diff(
         subjects={h.target: Subject(h.architecture or h.target, h.litellm) for h in (one, other)},
         today=date.today(),
     )
-    finish(verdict, one.catalogue, {h.target: h.versions for h in (one, other)}, folder)
+    finish(
+        verdict,
+        one.catalogue,
+        {h.target: h.versions for h in (one, other)},
+        folder,
+        evidence=collect(loaded, observations),
+        as_json=as_json,
+    )
 
 
 def _apart(one: Header, other: Header) -> str:

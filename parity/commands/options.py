@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +22,9 @@ from parity.judging.verdict import Verdict
 from parity.observation.file import ObservationFileError
 from parity.recording import file as recordings
 from parity.report import terminal
+from parity.report.evidence import Evidence
+from parity.report.reading import ReportError
+from parity.report.schema import Unseen
 from parity.targets.endpoint import EndpointError
 from proxies.support import command_group
 from proxies.support.redact import redact_text
@@ -35,6 +38,7 @@ EXPECTED = (
     ObservationFileError,
     ProfileError,
     recordings.RecordingError,
+    ReportError,
     SelectionError,
 )
 
@@ -82,6 +86,12 @@ litellm_option = click.option(
     "--litellm",
     metavar="VERSION",
     help="The LiteLLM whose recordings the mocked tier plays (default: the one installed, else the reference).",
+)
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON alone, for a program (`parity schema report` describes it).",
 )
 expression_option = click.option(
     "-k", "expression", default="", help="Only cells whose name matches, as in pytest -k."
@@ -154,13 +164,22 @@ def finish(
     made_with: dict[str, dict[str, str]],
     folder: Path | None,
     crashes: dict[str, str] | None = None,
+    evidence: Mapping[str, Evidence] | None = None,
+    unseen: Iterable[Unseen] = (),
+    as_json: bool = False,
 ) -> NoReturn:
-    """Print the table, write the files, print the verdict line; end the process with the verdict's exit code."""
-    made = report.build(verdict, catalogue=catalogue, versions=made_with)
+    """Print the table, write the files, print the verdict line; end the process with the verdict's exit code.
+
+    With `as_json` stdout is the JSON report alone.
+    """
+    made = report.build(verdict, catalogue=catalogue, versions=made_with, evidence=evidence, unseen=unseen)
     for node, text in sorted((crashes or {}).items()):
         say(f"could not be played: {node}\n{redact_text(text)}", err=True)
     if folder is not None:
         for path in report.write(made, folder):
             say(f"wrote {path}", err=True)
-    terminal.show(made)  # its last line is the verdict
+    if as_json:
+        say(report.FORMATS["json"](made).removesuffix("\n"))
+    else:
+        terminal.show(made)  # its last line is the verdict
     sys.exit(verdict.exit_code)

@@ -12,6 +12,7 @@ from parity.catalogue.scenario import Tier
 from parity.commands.options import (
     expression_option,
     finish,
+    json_option,
     ledger_option,
     litellm_option,
     load,
@@ -19,9 +20,12 @@ from parity.commands.options import (
     tier_option,
     workers_option,
 )
+from parity.judging.ledger import Ledger
 from parity.matrix import Plan, play
 from parity.observation.file import ObservationFile, header
 from parity.observation.model import Observation
+from parity.report.evidence import collect
+from parity.report.schema import unseen_in
 from parity.support.files import check_writable
 from parity.targets.arms import ARMS
 from proxies.support.terminal import say
@@ -34,6 +38,7 @@ from proxies.support.terminal import say
 @workers_option
 @ledger_option
 @litellm_option
+@json_option
 @click.option(
     "--report",
     "folder",
@@ -49,6 +54,7 @@ def run(
     workers: str,
     ledger: Path,
     litellm: str | None,
+    as_json: bool,
     folder: Path,
 ) -> None:
     """Play the scenarios on both proxies and end in a verdict.
@@ -62,7 +68,16 @@ def run(
     done, made_with = play(loaded, Plan(tier, ARMS, paths, expression, workers, ledger, litellm))
     _write_observations(folder, done.observations, loaded, tier, made_with)
     planned = loaded.select(s.id for s in done.verdict.scenarios)
-    finish(done.verdict, planned.hash, dict.fromkeys(ARMS, made_with), folder, done.crashes)
+    finish(
+        done.verdict,
+        planned.hash,
+        dict.fromkeys(ARMS, made_with),
+        folder,
+        done.crashes,
+        evidence=collect(planned, done.observations),
+        unseen=unseen_in(tier, loaded, Ledger.load(ledger)) if tier == "mocked" else (),
+        as_json=as_json,
+    )
 
 
 def _write_observations(

@@ -16,6 +16,8 @@ from parity import report
 from parity.bench.model import bench_schema
 from parity.catalogue import loading as catalogues
 from parity.commands.options import (
+    finish,
+    json_option,
     ledger_option,
     litellm_option,
     load,
@@ -30,6 +32,7 @@ from parity.measuring.model import measure_schema
 from parity.observation.file import observation_schema
 from parity.recorder.missing import played_as, record_missing
 from parity.report import side_by_side
+from parity.report.evidence import collect
 from parity.targets.arms import ARMS
 from parity.targets.target import MockedTarget
 from proxies.support.terminal import say
@@ -38,9 +41,19 @@ from proxies.support.terminal import say
 @click.command("list")
 @scenarios_option
 @click.option("--count", is_flag=True, help="Print only the number of scenarios.")
-def list_(paths: tuple[Path, ...], count: bool) -> None:
-    """List the scenarios: id, tiers and promise, tab-separated."""
+@json_option
+def list_(paths: tuple[Path, ...], count: bool, as_json: bool) -> None:
+    """List the scenarios: id, tiers and promise, tab-separated.
+
+    \b
+    parity list --count
+    parity list --json
+    """
     loaded = load(paths)
+    if as_json:
+        rows = [{"id": s.id, "tiers": s.tiers, "clauses": s.clauses, "title": s.title} for s in loaded]
+        say(json.dumps(len(rows) if count else rows, indent=2, ensure_ascii=False))
+        return
     if count:
         say(len(loaded))
         return
@@ -53,8 +66,15 @@ def list_(paths: tuple[Path, ...], count: bool) -> None:
 @scenarios_option
 @ledger_option
 @litellm_option
-def show(scenario_id: str, paths: tuple[Path, ...], ledger: Path, litellm: str | None) -> None:
-    """Show one scenario: its text, the observations of both proxies, and the difference, side by side."""
+@json_option
+def show(scenario_id: str, paths: tuple[Path, ...], ledger: Path, litellm: str | None, as_json: bool) -> None:
+    """Show one scenario: what differs, then its text and what both proxies showed, side by side.
+
+    \b
+    parity show chat.plain
+    parity show 'errors.openai_status[400]'
+    parity show chat.plain --json
+    """
     loaded = load(paths)
     scenario = one(loaded, scenario_id)
     litellm = played_as(litellm)
@@ -72,6 +92,9 @@ def show(scenario_id: str, paths: tuple[Path, ...], ledger: Path, litellm: str |
         subjects=subjects,
         today=date.today(),
     )
+    if as_json:
+        evidence = collect([scenario], observations)
+        finish(verdict, loaded.select([scenario_id]).hash, {}, None, evidence=evidence, as_json=True)
     side_by_side.show(scenario, observations, verdict)
     say(verdict.line)
     sys.exit(verdict.exit_code)

@@ -96,6 +96,7 @@ class Verdict(Frozen):
     expired: tuple[Entry, ...] = ()
     """The entries that were used in this run, and whose last day is over."""
     ledger_entries: int = 0
+    """How many entries of the ledger explained or excused something in this run."""
     masked: dict[str, int] = Field(default_factory=dict)
     shapes_only: bool = False
     """Whether the values were reduced to their kinds before, see `parity.observation.shape`."""
@@ -133,10 +134,10 @@ class Verdict(Frozen):
             f"cells {self.planned} planned {sign} {self.reported} reported{self._unaccounted}",
             f"scenarios {len(self.scenarios)}",
             f"identical {parity['identical']}",
-            f"explained {parity['explained']} (ledger: {entries})",
+            f"explained {parity['explained']} ({entries} of the ledger)",
             f"unexplained {parity['unexplained']}",
             *([f"not compared {parity[None]}"] if parity[None] else []),
-            f"contract broken {cells['broken']}",
+            f"contract broken {cells['broken']} unexcused, {cells['excused']} excused",
             *([f"not judged {cells['unjudged']}"] if cells["unjudged"] else []),
             *([f"stale {len(self.stale)}"] if self.stale else []),
             *([f"expired {len(self.expired)}"] if self.expired else []),
@@ -217,7 +218,7 @@ def judge(
         scenarios=tuple(verdicts),
         stale=_stale(ledger, used, catalogue, judged, about, tier),
         expired=tuple(e for e in ledger.entries if id(e) in used and today is not None and e.expired(today)),
-        ledger_entries=len(ledger.entries),
+        ledger_entries=len(used),
         shapes_only=shapes_only,
         masked={rule.name: sum(n.masked[rule.name] for _, n in first.values()) for rule in RULES},
     )

@@ -50,7 +50,7 @@ class ObservationFile:
         marked.
         """
         observations = sorted(self.observations, key=lambda o: o.scenario)
-        lines: list[BaseModel] = [self.header, *map(_redacted, observations)]
+        lines: list[BaseModel] = [self.header, *map(redacted, observations)]
         write_text_atomic(path, "".join(dumps(line, ascii=False) + "\n" for line in lines))
 
 
@@ -67,7 +67,8 @@ def loads(model: type[Line], line: str) -> Line:
     return model.model_validate(read_json(line))
 
 
-def _redacted(observation: Observation) -> Observation:
+def redacted(observation: Observation) -> Observation:
+    """Return `observation` without secrets: one that a target let through is masked and marked."""
     data = observation.model_dump(mode="json")
     return Observation.model_validate(_marked(data, redact_json(data)))
 

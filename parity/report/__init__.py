@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from parity.report import html, json, junit, markdown
+from parity.report import badge, html, json, junit, markdown, sarif, terminal
 from parity.report.schema import Report, build, report_schema
 from parity.support.files import write_text_atomic
 
-__all__ = ["FILES", "Report", "build", "report_schema", "write"]
+__all__ = ["FILES", "FORMATS", "Report", "build", "report_schema", "write"]
+
+FORMATS: dict[str, Callable[[Report], str]] = {
+    "html": html.render,
+    "json": json.render,
+    "jsonl": json.render_lines,
+    "markdown": markdown.render,
+    "junit": junit.render,
+    "sarif": sarif.render,
+    "badge": badge.render,
+    "terminal": terminal.render,
+}
+"""The renderer of each format, by the name that `parity report --format` takes."""
 
 FILES = {
-    "report.json": json.render,
-    "report.md": markdown.render,
-    "report.html": html.render,
-    "junit.xml": junit.render,
+    "report.json": FORMATS["json"],
+    "report.md": FORMATS["markdown"],
+    "report.html": FORMATS["html"],
+    "junit.xml": FORMATS["junit"],
 }
 """The renderer of each file that `write` writes."""
 

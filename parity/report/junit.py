@@ -115,7 +115,7 @@ def _message(missing: list[str], wrong: list[Place]) -> str:
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         said.append(f"{wrong[0].state} {wrong[0].kind} at {wrong[0].path}{more}")
     if breaking := sorted({target for place in wrong for target in place.wrong}):
-        said.append(f"contract broken by {', '.join(breaking)}")
+        said.append(f"contract broken, unexcused, by {', '.join(breaking)}")
     return "; ".join(said)
 
 
@@ -125,7 +125,8 @@ def _shown(place: Place, verdict: Verdict) -> str:
         lines.append(f"  the contract wants: {_value(excerpts(place.expected)[0])}")
     known = [target for target in verdict.targets if target in place.values]
     for target, runs in zip(known, excerpts([place.values[target] for target in known]), strict=True):
-        breaks = "  (breaks the contract)" if target in place.wrong else ""
+        excuse = "unexcused" if place.unlisted else "excused"
+        breaks = f"  (breaks the contract, {excuse})" if target in place.wrong else ""
         lines.append(f"  {target}: {_value(runs)}{breaks}")
     if place.clauses:
         lines.append(f"  clauses: {', '.join(place.clauses)}")

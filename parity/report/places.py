@@ -34,6 +34,7 @@ class Place:
     differs: bool
     entries: tuple[Entry, ...]
     unlisted: bool
+    tier: str = ""
 
     @property
     def state(self) -> State:

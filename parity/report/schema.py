@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
 
+from parity.catalogue.scenario import Scenario, Tier
 from parity.judging.jsondiff import ABSENT
 from parity.judging.jsonpath import from_path
-from parity.judging.ledger import Divergence, Shortfall
+from parity.judging.ledger import Divergence, Ledger, Shortfall
 from parity.judging.normalise import RULES
 from parity.judging.verdict import JudgedDifference, JudgedViolation, Verdict
+from parity.report.evidence import Evidence
 from parity.support.frozen import Frozen
 from proxies.support.redact import redact_json, redact_text
 
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
+"""The version of the format: 2 has `evidence` and `unseen`."""
 
 
 class RuleUse(Frozen):
@@ -26,19 +30,43 @@ class RuleUse(Frozen):
     masked: int
 
 
-class Report(Frozen):
-    """Holds what is published of one run. No time, no machine: two equal runs make equal reports."""
+class Unseen(Frozen):
+    """Holds what a run of this tier can't see of one clause, and the other tier can."""
 
-    parity_report: Literal[1] = FORMAT
+    clause: str
+    scenarios: tuple[str, ...] = Field(description="templates or scenarios that only the other tier plays")
+    entries: int = Field(description="differences that the ledger knows of in the other tier alone")
+
+
+class Report(Frozen):
+    """Holds what is published of one run. No time, no machine: two equal runs make equal reports, but for the
+    originals of what was masked.
+    """
+
+    parity_report: Literal[2] = FORMAT
     catalogue: str = Field(description="sha256 over the scenarios that were planned")
     versions: dict[str, dict[str, str]] = Field(description="of the packages that matter, by target")
     rules: tuple[RuleUse, ...]
     verdict: Verdict
+    unseen: tuple[Unseen, ...] = ()
+    evidence: dict[str, Evidence] = Field(default_factory=dict, description="by scenario")
 
 
-def build(verdict: Verdict, *, catalogue: str, versions: Mapping[str, Mapping[str, str]]) -> Report:
-    """Build the report on `verdict`, every secret masked, so that the formats need not mask anything."""
+def build(
+    verdict: Verdict,
+    *,
+    catalogue: str,
+    versions: Mapping[str, Mapping[str, str]],
+    evidence: Mapping[str, Evidence] | None = None,
+    unseen: Iterable[Unseen] = (),
+) -> Report:
+    """Build the report on `verdict`, every secret masked, so that the formats need not mask anything.
+
+    `evidence` comes from `parity.report.evidence.collect`, which masks.
+    """
     return Report(
+        evidence=dict(evidence or {}),
+        unseen=tuple(unseen),
         catalogue=catalogue,
         versions={target: dict(sorted(found.items())) for target, found in sorted(versions.items())},
         rules=tuple(
@@ -47,6 +75,19 @@ def build(verdict: Verdict, *, catalogue: str, versions: Mapping[str, Mapping[st
         ),
         verdict=_redacted(verdict),
     )
+
+
+def unseen_in(tier: Tier, scenarios: Iterable[Scenario], ledger: Ledger) -> list[Unseen]:
+    """Return, clause by clause, what only another tier shows: its own scenarios, its own entries of the ledger."""
+    played: dict[str, set[str]] = {}
+    entries: Counter[str] = Counter(e.clause for e in ledger.entries if tier not in e.tiers)
+    for scenario in scenarios:
+        for clause in scenario.clauses if tier not in scenario.tiers else ():
+            played.setdefault(clause, set()).add(scenario.template)
+    return [
+        Unseen(clause=clause, scenarios=tuple(sorted(played.get(clause, ()))), entries=entries[clause])
+        for clause in sorted({*played, *entries})
+    ]
 
 
 def report_schema() -> dict[str, Any]:

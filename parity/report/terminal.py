@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from parity.judging.verdict import JudgedDifference, JudgedViolation, ScenarioVerdict, Verdict
-from parity.report.findings import Open, unknown
+from parity.report.findings import Open, known, unknown
 from parity.report.places import places
 from parity.report.schema import Report
 from parity.report.text import by_theme, cell_word, shown, stale, unaccounted
@@ -21,6 +21,7 @@ MOST_DETAILS = 50
 FROM_SCENARIOS = 3
 """The number of scenarios from which a cause is told once, and no longer in each of them."""
 EXAMPLES = 3
+MOST_REASONS = 20
 NARROW = 80  # columns below which the table would break its words
 LONGEST_VALUE = 300
 _PARITY = {"identical": "green", "explained": "yellow", "unexplained": "bold red"}
@@ -40,7 +41,7 @@ def render(report: Report, *, width: int = 100, colour: bool = False) -> str:
         markup=False,
     )
     with console.capture() as capture:
-        _print(console, report.verdict)
+        _print(console, report)
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
@@ -55,10 +56,12 @@ def show(report: Report, file: TextIO | None = None) -> None:
     out.flush()
 
 
-def _print(console: SafeConsole, verdict: Verdict) -> None:
+def _print(console: SafeConsole, report: Report) -> None:
+    verdict = report.verdict
     if verdict.scenarios:
         console.print(_table(verdict) if console.width >= NARROW else _list(verdict))
     _details(console, verdict)
+    _allowed(console, verdict)
     for title, sentences in (
         ("The run isn't whole", unaccounted(verdict)),
         ("Stale ledger entries", stale(verdict)),
@@ -67,6 +70,15 @@ def _print(console: SafeConsole, verdict: Verdict) -> None:
             console.print(Text(f"\n{title}", style="bold"))
             for sentence in sentences:
                 console.print(Text(f"  {sentence}"))
+    if report.unseen:
+        entries = sum(one.entries for one in report.unseen)
+        console.print(
+            Text(
+                f"\nThe {verdict.tier} tier can't see {entries} differences that the ledger knows, of "
+                f"{len(report.unseen)} clauses; `parity run --tier live -n auto` shows them.",
+                style="yellow",
+            )
+        )
     # The one line stays one line, however narrow the terminal: tools look for it.
     console.print()
     console.print(Text(verdict.line, style=_STYLES[verdict.exit_code]), soft_wrap=True)
@@ -148,6 +160,24 @@ def _details(console: SafeConsole, verdict: Verdict) -> None:
         console.print(Text(f"\n… and {hidden} more, in the JSON report"))
 
 
+def _allowed(console: SafeConsole, verdict: Verdict) -> None:
+    """Print what the ledger allows, a line a cause, so that nobody takes a pass for sameness."""
+    found = known(place for scenario in verdict.scenarios for place in places(scenario))
+    if not found:
+        return
+    console.print(Text("\nExplained or excused by the ledger, by cause", style="bold"))
+    for reason in found[:MOST_REASONS]:
+        scenarios = len({place.scenario for place in reason.places})
+        text = Text(f"  {scenarios:>4} × ", style="yellow")
+        console.print(text.append(f"{_right(reason.winner)}  {reason.clause}: {reason.why}", style="default"))
+    if len(found) > MOST_REASONS:
+        console.print(Text(f"  … and {len(found) - MOST_REASONS} more causes, in the JSON report"))
+
+
+def _right(winner: str) -> str:
+    return {"neither": "all fall short", "either": "left open"}.get(winner, f"{winner} is right")
+
+
 def _causes(verdict: Verdict) -> list[Open]:
     """Return the groups of unexplained places that show in many scenarios, the most frequent first."""
     everything = [place for scenario in verdict.scenarios for place in places(scenario)]
@@ -162,7 +192,7 @@ def _scenarios(cause: Open) -> list[str]:
 def _cause(cause: Open) -> Text:
     scenarios = _scenarios(cause)
     first = cause.places[0]
-    broken = f"{', '.join(cause.wrong)} breaks the contract " if cause.wrong else ""
+    broken = f"{', '.join(cause.wrong)} breaks the contract, unexcused, " if cause.wrong else ""
     kind = "" if cause.kind == "contract" else f"{cause.kind} "
     values = [(target, shown(value, LONGEST_VALUE)) for target, value in first.values.items()]
     if first.expected is not None:
@@ -184,7 +214,7 @@ def _difference(found: JudgedDifference) -> Text:
 def _violation(target: str, found: JudgedViolation) -> Text:
     clauses = f" ({', '.join(found.clauses)})" if found.clauses else ""
     return _block(
-        f"{target} breaks the contract{clauses} {found.path}",
+        f"{target} breaks the contract, unexcused{clauses} {found.path}",
         ("expected", shown(found.expected, LONGEST_VALUE)),
         ("actual", shown(found.actual, LONGEST_VALUE)),
     )

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from parity.judging.jsondiff import ABSENT
-from parity.judging.verdict import ScenarioVerdict, Verdict
+from parity.judging.verdict import Entry, ScenarioVerdict, Verdict
 
 LONGEST_VALUE = 600  # characters of one value that are shown
 
@@ -15,6 +15,16 @@ def shown(value: Any, limit: int = LONGEST_VALUE) -> str:
     """Show `value` as JSON in one line, ABSENT as its bare marker; cut at `limit` characters, saying so."""
     text = ABSENT.value if value is ABSENT else json.dumps(value, ensure_ascii=False, sort_keys=True)
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+
+
+SEVERITIES = ("", "none", "cosmetic", "degraded", "broken")
+"""The severities of a ledger entry, by what a client notices; empty where the ledger doesn't say."""
+
+
+def severity(entry: Entry) -> str:
+    """Return how much a client suffers, as the entry says."""
+    said = getattr(entry, "severity", "")
+    return said if said in SEVERITIES else ""
 
 
 def unaccounted(verdict: Verdict) -> list[str]:

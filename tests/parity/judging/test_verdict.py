@@ -43,7 +43,7 @@ def test_equal_targets_pass() -> None:
     assert (found.ok, found.exit_code) == (True, 0)
     assert found.line == (
         "PASS mocked binary | sdk: cells 2 planned = 2 reported · scenarios 1 · identical 1 · "
-        "explained 0 (ledger: 0 entries) · unexplained 0 · contract broken 0 · "
+        "explained 0 (0 entries of the ledger) · unexplained 0 · contract broken 0 unexcused, 0 excused · "
         "masked generated-ids 0, metric-samples 0, times 0"
     )
 
@@ -59,7 +59,7 @@ def test_endpoints_outside_are_compared_and_not_judged() -> None:
     found = verdict([scenario(status=200)], seen, gone, targets=targets, outside=targets)
     assert (found.exit_code, found.scenarios[0].parity, found.stale) == (0, "identical", ())
     assert {cell.contract for cell in found.scenarios[0].cells.values()} == {"unjudged"}
-    assert " · contract broken 0 · not judged 2 · " in found.line
+    assert " · contract broken 0 unexcused, 0 excused · not judged 2 · " in found.line
     seen[1] = observation(target="after", status=502)
     assert verdict([scenario(status=200)], seen, targets=targets, outside=targets).exit_code == 1
 
@@ -89,7 +89,7 @@ def test_a_listed_difference_passes_and_is_counted() -> None:
     found = verdict([scenario()], pair(sdk=SEVEN), divergence())
     assert (found.exit_code, found.scenarios[0].parity) == (0, "explained")
     assert found.scenarios[0].differences[0].explained_by == divergence()
-    assert "explained 1 (ledger: 1 entry)" in found.line
+    assert "explained 1 (1 entry of the ledger)" in found.line
 
 
 def test_one_listed_difference_explains_no_other() -> None:

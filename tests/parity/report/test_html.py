@@ -7,11 +7,12 @@ from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pytest
+from markupsafe import Markup
 
 from parity.judging.ledger import Ledger
 from parity.judging.verdict import judge
-from parity.report import html
-from parity.report.html import render
+from parity.report import rows
+from parity.report.html import render, render_all
 from parity.report.schema import Report, build
 from tests.parity.builders import divergence, observation, scenario
 from tests.parity.report.verdicts import HOSTILE, full, hostile, passing
@@ -165,7 +166,7 @@ def test_a_scenario_has_its_own_address() -> None:
     row = FULL.by_id("errors.status[429]")
     assert row.all("a")[0].attributes["href"] == "#errors.status[429]"
     assert [td.words for td in row.all("tr")[0].all("td")] == ["excused", "met", "explained"]
-    assert row.attributes["data-state"] == "excused met explained"
+    assert row.attributes["data-state"] == "explained excused met"
 
 
 def test_ids_that_look_alike_keep_apart() -> None:
@@ -189,9 +190,9 @@ def test_themes_are_counted() -> None:
     assert rows[1:] == [
         ["auth", "1", "2", "1/1", "1/1", "0", "0", "1"],
         ["chat", "2", "4", "1/2", "1/2", "1", "0", "1"],
-        ["errors", "2", "4", "2/2", "1/2", "0", "1", "0"],
-        ["streaming", "1", "2", "1/1", "1/1", "0", "0", "1"],
-        ["all", "6", "12", "5/6", "4/6", "1", "1", "3"],
+        ["errors", "2", "4", "2/2 1 excused", "1/2", "0", "1", "0"],
+        ["streaming", "1", "2", "1/1 1 excused", "1/1 1 excused", "0", "0", "1"],
+        ["all", "6", "12", "5/6 2 excused", "4/6 1 excused", "1", "1", "3"],
     ]
 
 
@@ -205,7 +206,7 @@ def test_a_known_divergence_says_who_is_right_why_and_how_it_is_known() -> None:
         "clause some.clause",
         "LiteLLM >=1.106.2",
         "response header $.exchanges[0].response.headers['retry-after']",
-        "binary breaks the contract",
+        "binary breaks the contract, excused",
         "sdk keeps the contract",
         "nothing there",
         '"7"',
@@ -219,7 +220,7 @@ def test_a_difference_is_shown_side_by_side() -> None:
     """Under its scenario: path, each target's value, the wanted one, and a link to the ledger's reason."""
     row = FULL.by_id("errors.status[429]")
     assert [dt.words for dt in row.all("dt")] == [
-        "binary breaks the contract",
+        "binary breaks the contract, excused",
         "sdk keeps the contract",
         "the contract wants",
     ]
@@ -247,7 +248,7 @@ def test_the_identical_is_one_row() -> None:
 def test_what_fails_is_said_before_what_is_known() -> None:
     """Missing cells, problems, differences by path, stale entries; a page that passes has no such part."""
     headings = [h.words for h in FULL.all("h2")]
-    assert headings == ["Themes", "What fails", "Known divergences", "Scenarios", "How it was compared"]
+    assert headings == ["What fails", "Known divergences", "Themes", "Scenarios", "How it was compared"]
     assert "What fails" not in [h.words for h in PASSING.all("h2")]
     failing = next(s for s in FULL.all("section") if s.attributes["aria-labelledby"] == "failing").words
     assert "errors.gone on sdk: planned, but not reported" in failing
@@ -315,7 +316,7 @@ def test_a_run_in_which_all_fails_still_fits() -> None:
 
 def test_what_fails_has_room_before_what_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a full page the unexplained keep their values the longest."""
-    monkeypatch.setattr(html, "MOST_BYTES", 5000)
+    monkeypatch.setattr(rows, "MOST_BYTES", 5000)
     page = parsed(full())
     assert page.by_id("auth.leak").all("dl")
     assert not page.by_id("errors.status[429]").all("dl")
@@ -326,7 +327,7 @@ def test_the_filter_waits_for_its_script() -> None:
     """Without a script there is no control that does nothing."""
     [form] = FULL.all("form")
     assert "hidden" in form.attributes
-    assert [o.attributes.get("value", o.text) for o in form.all("select")[1].all("option")] == [
+    assert [o.attributes.get("value", o.text) for o in form.all("select")[2].all("option")] == [
         "",
         "unexplained",
         "broken",
@@ -338,5 +339,35 @@ def test_the_filter_waits_for_its_script() -> None:
         "met",
     ]
     assert {d.attributes["data-theme"] for d in FULL.all("details", "theme")} == {
-        o.text for o in form.all("select")[0].all("option")[1:]
+        o.text for o in form.all("select")[1].all("option")[1:]
     }
+
+
+def test_a_decision_stands_first() -> None:
+    """A section that is given is put before all that is known, with its style under the page's policy."""
+    text = render_all(
+        [passing()], Markup("<section id='choice'>sdk, unless</section>"), ".choice { color: red; }"
+    )
+    assert text.index("sdk, unless") < text.index("Known divergences</h2>")
+    assert ".choice { color: red; }" in text
+    tree = Tree()
+    tree.feed(text)
+    [policy] = [m.attributes["content"] for m in tree.root.all("meta") if "http-equiv" in m.attributes]
+    digest = base64.b64encode(hashlib.sha256(tree.root.all("style")[0].text.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in policy
+
+
+def test_both_tiers_fit_on_one_page() -> None:
+    """Each has its columns and its numbers; a scenario that one of them lacks is a dot there."""
+    seen = [observation(target=t, tier="live", json={"a": t}) for t in ("binary", "sdk")]
+    cells = [("chat.plain", o.target) for o in seen]
+    live = build(judge(cells, seen, [scenario()], Ledger(), "live"), catalogue="", versions={})
+    tree = Tree()
+    tree.feed(render_all([full(), live]))
+    row = tree.root.by_id("chat.plain")
+    assert [td.words for td in row.all("tr")[0].all("td")] == [
+        *("met", "met", "identical"),
+        *("met", "met", "unexplained"),
+    ]
+    assert [td.words for td in tree.root.by_id("errors.gone").all("tr")[0].all("td")][3:] == ["·"] * 3
+    assert [h.words for h in tree.root.all("h2", "tier")] == ["mocked tier incomplete", "live tier fail"]

@@ -13,7 +13,7 @@ def test_every_format_is_written(tmp_path: Path) -> None:
     names = ["report.json", "report.md", "report.html", "junit.xml"]
     assert report.write(full(), folder) == [folder / name for name in names]
     assert sorted(p.name for p in folder.iterdir()) == sorted(names)
-    assert json.loads((folder / "report.json").read_text())["parity_report"] == 1
+    assert json.loads((folder / "report.json").read_text())["parity_report"] == 2
     assert (folder / "report.md").read_text().startswith("# Parity")
     assert (folder / "report.html").read_text().startswith("<!doctype html>")
     assert (folder / "junit.xml").read_text().startswith("<?xml")

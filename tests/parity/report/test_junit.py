@@ -105,11 +105,13 @@ def test_an_unexplained_difference_is_a_failure_with_both_sides() -> None:
     failure = case("chat.nasty").find("failure")
     assert failure is not None
     assert failure.get("message") == (
-        "unexplained body at $.exchanges[0].response.json_body.text; contract broken by binary, sdk"
+        "unexplained body at $.exchanges[0].response.json_body.text; contract broken, unexcused, by binary, sdk"
     )
     assert "A promise." in str(failure.text)
     assert 'the contract wants: "fine"' in str(failure.text)
-    assert 'binary: "<b>`|*@you*|`</b>\\n# Not a heading"  (breaks the contract)' in str(failure.text)
+    assert 'binary: "<b>`|*@you*|`</b>\\n# Not a heading"  (breaks the contract, unexcused)' in str(
+        failure.text
+    )
 
 
 def test_an_explained_difference_passes_with_its_reason() -> None:

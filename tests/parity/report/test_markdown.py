@@ -18,9 +18,10 @@ def test_the_verdict_comes_first() -> None:
     assert render(passing()).splitlines()[0] == "# Parity: ✅ pass"
 
 
-def test_the_table_has_every_scenario_and_target() -> None:
-    """One row a scenario, under its theme, with both verdicts."""
-    assert "## errors\n\n| scenario | binary | sdk | parity |" in TEXT
+def test_the_table_has_what_is_not_identical_and_kept() -> None:
+    """One row a scenario with both verdicts, after the numbers of each theme, where excused and kept are apart."""
+    assert "| errors | 2 | 0 | 1 | 0 | 1 met, 1 excused | 1 met, 1 missing |" in TEXT
+    assert "| `chat.plain` |" not in TEXT
     assert "| `errors.status[429]` | 🟡 excused | ✅ | 🟡 explained |" in TEXT
     assert "| `errors.gone` | ✅ | ❌ missing | – |" in TEXT
     assert "| `chat.nasty` | ❌ broken | ❌ broken | ❌ unexplained |" in TEXT
@@ -28,17 +29,17 @@ def test_the_table_has_every_scenario_and_target() -> None:
 
 def test_a_difference_is_shown_with_path_and_both_values() -> None:
     """The reader doesn't have to open anything else."""
-    assert f'- header at `{HEADER}`\n  - binary: `<absent>`\n  - sdk: `"7"`' in TEXT
+    assert f'at `{HEADER}`\n  - binary: `<absent>`\n  - sdk: `"7"`' in TEXT
     assert "- framing at `$.exchanges[0].response.stream.frames[0]" in TEXT
 
 
 def test_explained_differences_are_folded_with_their_reason() -> None:
     """What the ledger allows is out of the way, yet there."""
-    before, folded = TEXT.split("<details>")
-    assert "retry-after" not in before.split("## Stale")[0]
+    before, _themes, folded, _made = TEXT.split("<details>")
+    assert "retry-after" not in before
     assert "headers['retry-after']" in folded
     assert "LiteLLM `>=1.106.2`: LiteLLM does so." in folded
-    assert "<details>" not in render(passing())
+    assert "Explained" not in render(passing())
 
 
 def test_stale_and_unaccounted_are_listed() -> None:

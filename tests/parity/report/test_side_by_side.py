@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
 from rich.text import Text
@@ -48,7 +49,7 @@ def test_off_a_terminal_nothing_is_wrapped_or_cut(monkeypatch: pytest.MonkeyPatc
     lines = printed(io.StringIO()).splitlines()
     starts = [number for number, line in enumerate(lines) if line == "{"]
     ends = [number for number, line in enumerate(lines) if line == "}"]
-    said, *sides = (
+    *sides, said = (
         json.loads("\n".join(lines[start : end + 1])) for start, end in zip(starts, ends, strict=True)
     )
     assert said["expect"]["responses"][0]["json"] == {"said": LONG}
@@ -57,8 +58,8 @@ def test_off_a_terminal_nothing_is_wrapped_or_cut(monkeypatch: pytest.MonkeyPatc
         f"{LONG} sdk",
     ]
     assert f"mine.{'x' * 120}" in lines[0]
-    assert "binary" in lines[starts[1] - 1]
-    assert "sdk" in lines[starts[2] - 1]
+    assert "binary" in lines[starts[0] - 1]
+    assert "sdk" in lines[starts[1] - 1]
     assert f'  sdk: "{LONG} sdk"' in lines
 
 
@@ -69,3 +70,14 @@ def test_on_a_terminal_the_sides_stand_next_to_each_other() -> None:
     assert any("binary" in line and "sdk" in line and "┃" in line for line in lines)
     assert max(map(len, lines)) <= 80
     assert "\x1b[" in text  # colours
+
+
+def test_the_difference_comes_first_and_its_line_stands_out() -> None:
+    """Who opens a scenario reads what differs before both sides; in these, the line that differs is reversed."""
+    lines = printed(io.StringIO()).splitlines()
+    assert lines.index("DIFFERS $.exchanges[0].response.json_body.said") < lines.index("binary")
+    assert side_by_side.differing(["same\none\nsame", "same\nother\nmore\nsame"]) == [{2}, {2, 3}]
+    assert side_by_side.differing(["alone"]) == [set()]
+    marked = [line for line in printed(Terminal()).splitlines() if re.search(r"\x1b\[[0-9;]*\b7\b", line)]
+    assert marked
+    assert all("exchanges" not in line for line in marked)
