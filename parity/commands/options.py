@@ -83,6 +83,9 @@ litellm_option = click.option(
     metavar="VERSION",
     help="The LiteLLM whose recordings the mocked tier plays (default: the one installed, else the reference).",
 )
+majority_option = click.option(
+    "--majority", is_flag=True, help="Compare with what most of the targets show, not with the first of them."
+)
 expression_option = click.option(
     "-k", "expression", default="", help="Only cells whose name matches, as in pytest -k."
 )

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -74,6 +74,16 @@ class GatewayVerdict(Frozen):
         )
 
 
+class Played(NamedTuple):
+    """Holds what a gateway showed: the scenarios that apply, what was seen of each, and why others don't apply."""
+
+    owing: list[Scenario]
+    seen: list[Observation]
+    reasons: Counter[str]
+    words: dict[str, str]
+    """Addresses of this run, and what stands for them in a verdict."""
+
+
 def judge_gateway(
     profile: Profile,
     scenarios: Iterable[Scenario],
@@ -87,6 +97,20 @@ def judge_gateway(
 
     `run` starts it, given the profile, where it is installed, and what its templates know; it yields its URL.
     """
+    played = play_gateway(profile, scenarios, say=say, advance=advance, at_once=at_once, run=run)
+    return _verdict(profile, *played)
+
+
+def play_gateway(
+    profile: Profile,
+    scenarios: Iterable[Scenario],
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    advance: Callable[[str], None] = lambda _: None,
+    at_once: int = AT_ONCE,
+    run: Run = running,
+) -> Played:
+    """Install, start and play; see `judge_gateway`."""
     reasons: Counter[str] = Counter()
     owing = []
     for scenario in scenarios:
@@ -116,7 +140,7 @@ def judge_gateway(
             target = GatewayTarget(profile, url, provider.url, refused, key)
             seen = asyncio.run(_play(target, chosen, advance, at_once))
         words = {provider.url: "<provider>", url: "<gateway>", refused: "<refused>"}
-    return _verdict(profile, owing, seen, reasons, words)
+    return Played(owing, seen, reasons, words)
 
 
 def without_retries(document: dict[str, Any]) -> dict[str, Any]:

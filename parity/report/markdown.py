@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from parity.judging.ledger import Divergence, Shortfall
 from parity.judging.verdict import JudgedDifference, JudgedViolation, ScenarioVerdict, Verdict
 from parity.report.schema import Report
-from parity.report.text import by_theme, cell_word, parity_word, shown, stale, unaccounted
+from parity.report.text import apart_word, by_theme, cell_word, parity_word, shown, stale, unaccounted
 from proxies.support.terminal import printable
 
 MOST_DETAILS = 100  # differences and violations written out; hosts cut comments at 65,536 characters
@@ -33,7 +33,7 @@ def render(report: Report) -> str:
     parts += _unexplained(verdict)
     parts += _list("Stale ledger entries", stale(verdict))
     for theme, scenarios in by_theme(verdict).items():
-        parts += [f"## {_text(theme)}", _table(scenarios, verdict.targets)]
+        parts += [f"## {_text(theme)}", _table(scenarios, verdict)]
     parts += _explained(verdict)
     parts.append(_made_of(report))
     return "\n\n".join(parts) + "\n"
@@ -43,13 +43,20 @@ def _word(verdict: Verdict) -> str:
     return {0: "✅ pass", 1: "❌ fail", 2: "⚠️ incomplete"}[verdict.exit_code]
 
 
-def _table(scenarios: Iterable[ScenarioVerdict], targets: tuple[str, ...]) -> str:
-    head = ["scenario", *targets, "parity"]
+def _table(scenarios: Iterable[ScenarioVerdict], verdict: Verdict) -> str:
+    head = ["scenario", *map(_text, verdict.targets), "parity"]
     rows = [head, ["---"] * len(head)]
     for scenario in scenarios:
-        words = [*(cell_word(scenario, t) for t in targets), parity_word(scenario)]
-        rows.append([_code(scenario.id).replace("|", "\\|"), *(_MARKS.get(word, word) for word in words)])
+        cells = [_cell(verdict, scenario, target) for target in verdict.targets]
+        word = parity_word(scenario)
+        rows.append([_code(scenario.id).replace("|", "\\|"), *cells, _MARKS.get(word, word)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cell(verdict: Verdict, scenario: ScenarioVerdict, target: str) -> str:
+    word = cell_word(scenario, target)
+    apart = {"differs": "≠", "explained": "≈"}.get(apart_word(verdict, scenario, target), "")
+    return f"{_MARKS.get(word, word)} {apart}".rstrip()
 
 
 def _unexplained(verdict: Verdict) -> list[str]:
