@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
+from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Scenario
 from parity.gateways.applicable import SAYS_NOTHING, prepared, why_not
 from parity.gateways.process import install, running
@@ -57,6 +58,10 @@ class GatewayVerdict(Frozen):
     applicable: int
     flawless: int = Field(description="the applicable scenarios in which no clause is broken")
     not_applicable: dict[str, int] = Field(description="by reason")
+    looked_at: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="by applicable scenario: the clauses that it looks at"
+    )
+    catalogue: str = Field("", description="sha256 over the scenarios that were chosen")
     clauses: dict[str, ClauseVerdict]
 
     @property
@@ -97,8 +102,9 @@ def judge_gateway(
 
     `run` starts it, given the profile, where it is installed, and what its templates know; it yields its URL.
     """
-    played = play_gateway(profile, scenarios, say=say, advance=advance, at_once=at_once, run=run)
-    return _verdict(profile, *played)
+    chosen = tuple(scenarios)
+    played = play_gateway(profile, chosen, say=say, advance=advance, at_once=at_once, run=run)
+    return _verdict(profile, *played).model_copy(update={"catalogue": Catalogue(chosen, {}).hash})
 
 
 def play_gateway(
@@ -185,6 +191,7 @@ def _verdict(
 ) -> GatewayVerdict:
     levels = clauses()
     found: dict[str, dict[str, list[Violation]]] = {}
+    looked_at: dict[str, tuple[str, ...]] = {}
     applicable = flawless = 0
     for scenario, observation in zip(chosen, seen, strict=True):
         owed = duties(scenario, observation, own_key=profile.key == "own")
@@ -192,6 +199,7 @@ def _verdict(
             reasons[SAYS_NOTHING] += 1
             continue
         applicable += 1
+        looked_at[scenario.id] = tuple(sorted(owed))
         flawless += not any(owed.values())
         for clause, broken in owed.items():
             found.setdefault(clause, {})[scenario.id] = [_shown(violation, words) for violation in broken]
@@ -204,6 +212,7 @@ def _verdict(
         applicable=applicable,
         flawless=flawless,
         not_applicable=dict(sorted(reasons.items())),
+        looked_at=dict(sorted(looked_at.items())),
         clauses={
             name: ClauseVerdict(
                 level=levels[name].level,
