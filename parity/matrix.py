@@ -29,7 +29,7 @@ from parity.observation.model import Observation
 from parity.plugin import Controller
 from parity.recorder.missing import installed, played_as, record_missing
 from parity.support.progress import progress
-from parity.targets.arms import Arm
+from parity.targets.arms import arm_of
 
 INI = Path(__file__).with_name("matrix.ini")
 
@@ -42,18 +42,20 @@ class MatrixError(Exception):
 class Plan:
     """Says which cells are played, and how.
 
-    `paths` are files or folders of scenarios, none for those that ship; `expression` is pytest's `-k`; `workers` a
-    number of processes, or `auto`; `litellm` is the version that the mocked tier plays, by default the one that
-    `played_as` chooses.
+    `arms` are names of targets: `binary`, `sdk`, in the mocked tier also with the LiteLLM whose recordings are played,
+    `sdk@1.106.2`. `paths` are files or folders of scenarios, none for those that ship; `expression` is pytest's `-k`;
+    `workers` a number of processes, or `auto`; `litellm` is the version that the mocked tier plays, by default the one
+    that `played_as` chooses.
     """
 
     tier: Tier
-    arms: Sequence[Arm]
+    arms: Sequence[str]
     paths: Sequence[Path] = ()
     expression: str = ""
     workers: str = "0"
     ledger: Path = BUILT_IN_LEDGER
     litellm: str | None = None
+    majority: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def run(plan: Plan, on_report: Callable[[Cell], None] = lambda _: None) -> Run:
         *("-c", str(INI), "--rootdir", str(Path.cwd()), "--noconftest", "-p", "no:cacheprovider"),
         *("--parity-tier", plan.tier, "--parity-ledger", str(plan.ledger)),
         *("-n", plan.workers, "--import-mode=importlib"),
+        *(("--parity-majority",) if plan.majority else ()),
         *(("--parity-litellm", plan.litellm) if plan.litellm else ()),
         *(argument for arm in plan.arms for argument in ("--parity-target", arm)),
         *(("-k", plan.expression) if plan.expression else ()),
@@ -144,22 +147,30 @@ def _quiet() -> Iterator[Callable[[], str]]:
             os.close(saved)
 
 
-def play(catalogue: Catalogue, plan: Plan) -> tuple[Run, dict[str, str]]:
-    """Run the plan with progress, and return the versions of what decided it too.
+def play(catalogue: Catalogue, plan: Plan) -> tuple[Run, dict[str, dict[str, str]]]:
+    """Run the plan with progress, and return the versions of what decided it too, by target.
 
     `catalogue` is what was loaded from the plan's paths.
     """
     loaded = catalogue.for_tier(plan.tier)
     Ledger.load(plan.ledger)  # before anything is recorded
+    asked = {name: arm_of(name)[1] for name in plan.arms}
     if plan.tier == "mocked":
-        plan = replace(plan, litellm=played_as(plan.litellm))
-        record_missing(loaded, str(plan.litellm), plan.workers)
-    elif plan.litellm not in (None, installed()):
+        if not all(asked.values()):
+            plan = replace(plan, litellm=played_as(plan.litellm))
+        for litellm in dict.fromkeys(version or str(plan.litellm) for version in asked.values()):
+            record_missing(loaded, litellm, plan.workers)
+    elif others := [
+        version for version in (plan.litellm, *asked.values()) if version not in (None, installed())
+    ]:
         raise MatrixError(
             f"the live tier plays the LiteLLM that is installed, {installed() or 'none'}; "
-            f"`parity versions {plan.litellm}` plays another"
+            f"`parity versions {others[0]}` plays another"
         )
-    made_with = versions(*DECIDING, recordings=plan.litellm if plan.tier == "mocked" else None)
+    made_with = {
+        name: versions(*DECIDING, recordings=version or plan.litellm if plan.tier == "mocked" else None)
+        for name, version in asked.items()
+    }
     with progress(f"{plan.tier} tier", len(loaded) * len(plan.arms)) as advance:
         done = run(plan, on_report=lambda cell: advance(f"{cell}"))
     return done, made_with

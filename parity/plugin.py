@@ -27,7 +27,7 @@ from parity.observation.file import dumps, loads, versions
 from parity.observation.model import Observation
 from parity.recording.file import REFERENCE, RecordingError
 from parity.targets import stack, target
-from parity.targets.arms import ARMS, Arm
+from parity.targets.arms import ARMS, arm_of
 
 pytest_plugins = ("parity.kit.fixtures",)
 
@@ -37,7 +37,9 @@ CELL_DEADLINE = 120.0
 """The seconds for one cell. None needs a tenth of it; what hangs is named instead of holding up the run."""
 # Matches the item's own name, since the node id of a file outside of the root folder lacks one. The dot
 # keeps Python's tests out.
-_CELL = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+(\[[^\[\]]+\])?@(" + "|".join(ARMS) + ")")
+_CELL = re.compile(
+    r"(?P<scenario>[a-z0-9_]+(\.[a-z0-9_]+)+(\[[^\[\]]+\])?)@(?P<target>(" + "|".join(ARMS) + r")(@[\w.]+)?)"
+)
 
 
 def node_name(cell: Cell) -> str:
@@ -45,10 +47,16 @@ def node_name(cell: Cell) -> str:
     return f"{cell.scenario}@{cell.target}"
 
 
-def cell_of(name: str) -> Cell:
-    """Return the cell of an item's name."""
-    scenario, _, target = name.rpartition("@")
-    return Cell(scenario=scenario, target=target)
+def cell_of(name: str) -> Cell | None:
+    """Return the cell of an item's name; None for an item that is none of ours."""
+    found = _CELL.fullmatch(name)
+    return None if found is None else Cell(scenario=found["scenario"], target=found["target"])
+
+
+def _arm(name: str) -> str:
+    """Return the name of a target as it was given. Raises `ValueError` for none."""
+    arm_of(name)
+    return name
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,9 +65,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--parity-target",
         action="append",
-        choices=ARMS,
+        type=_arm,
         metavar="ARM",
-        help="play on this arm only (repeatable; default: both)",
+        help="play on this arm only, ARM or ARM@VERSION of LiteLLM (repeatable; default: both)",
+    )
+    group.addoption(
+        "--parity-majority", action="store_true", help="compare the targets with what most of them show"
     )
     group.addoption(
         "--parity-litellm", metavar="VERSION", help="the LiteLLM whose recordings the mocked tier plays"
@@ -100,18 +111,23 @@ class Player:
     """Lists the cells of a run, and plays them."""
 
     def __init__(
-        self, tier: Tier, chosen: Iterable[Arm], litellm: str | None = None, live: stack.Stack | None = None
+        self, tier: Tier, chosen: Iterable[str], litellm: str | None = None, live: stack.Stack | None = None
     ) -> None:
         self.tier = tier
         self.litellm = litellm or REFERENCE
         self.arms = tuple(chosen)
         self.live = live
 
-    def target(self, arm: Arm) -> target.Target:
+    def target(self, name: str) -> target.Target:
+        arm, _ = arm_of(name)
         if self.tier == "mocked":
-            return target.MockedTarget(arm, self.litellm)
+            return target.MockedTarget(arm, self.played_by(name))
         assert self.live is not None, "the controller starts the live stack before any cell is played"
         return self.live.target(arm)
+
+    def played_by(self, name: str) -> str:
+        """Return the version of LiteLLM behind a target."""
+        return arm_of(name)[1] or self.litellm
 
 
 class ScenarioFile(pytest.File):
@@ -141,7 +157,7 @@ class ScenarioItem(pytest.Item):
     It passes when the scenario could be played; what was seen is judged by the controller.
     """
 
-    def __init__(self, *, scenario: Scenario, arm: Arm, player: Player, **kwargs: Any) -> None:
+    def __init__(self, *, scenario: Scenario, arm: str, player: Player, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scenario = scenario
         self.arm = arm
@@ -156,7 +172,8 @@ class ScenarioItem(pytest.Item):
             observation = asyncio.run(observed())
         except TimeoutError:
             raise RuntimeError(f"{self.name} was not over after {CELL_DEADLINE:g} s") from None
-        self.user_properties.append((PROPERTY, dumps(observation)))
+        seen = observation.model_copy(update={"target": self.arm})  # with the version that it was asked by
+        self.user_properties.append((PROPERTY, dumps(seen)))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show an error that a user can correct as its sentence, all others as a traceback from our own frame
@@ -192,7 +209,8 @@ class Controller:
             self._ledger = Ledger.load(Path(session.config.getoption("parity_ledger")))
             if player.tier == "live":
                 served = self.catalogue.for_tier("live")
-                player.live = self._closing.enter_context(stack.serve(served, player.arms))
+                arms = [arm_of(name)[0] for name in player.arms]
+                player.live = self._closing.enter_context(stack.serve(served, arms))
         except (loading.CatalogueError, LedgerError, stack.StackError) as error:
             self.failure = str(error)
             pytest.exit(self.failure, returncode=int(pytest.ExitCode.USAGE_ERROR))
@@ -213,7 +231,7 @@ class Controller:
     def _plan(self, ids: Iterable[str]) -> None:
         if not self.planned:  # every worker reports the same collection
             names = (node_id.partition("::")[2] for node_id in ids)
-            self.planned = [cell_of(name) for name in names if _CELL.fullmatch(name)]
+            self.planned = [cell for name in names if (cell := cell_of(name)) is not None]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         for key, value in report.user_properties if report.when == "call" else ():
@@ -240,7 +258,8 @@ class Controller:
                 self._ledger,
                 player.tier,
                 player.arms,
-                subjects={arm: Subject(arm, player.litellm) for arm in player.arms},
+                subjects={name: Subject(arm_of(name)[0], player.played_by(name)) for name in player.arms},
+                majority=session.config.getoption("parity_majority"),
                 today=date.today(),
             )
             if not self.verdict.ok and session.exitstatus == pytest.ExitCode.OK:

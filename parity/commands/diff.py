@@ -1,8 +1,10 @@
-"""Defines `parity diff`, which compares two observation files."""
+"""Defines `parity diff`, which compares two observation files or more."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -13,6 +15,7 @@ from parity.commands.options import (
     json_option,
     ledger_option,
     load,
+    majority_option,
     scenarios_option,
 )
 from parity.judging.evidence import too_little
@@ -26,8 +29,8 @@ from proxies.support.terminal import say
 
 
 @click.command()
-@click.argument("left", type=click.Path(path_type=Path))
-@click.argument("right", type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@majority_option
 @click.option(
     "--report",
     "folder",
@@ -37,7 +40,7 @@ from proxies.support.terminal import say
 @click.option(
     "--if-comparable",
     is_flag=True,
-    help="Succeed, and say so, when LEFT is missing or was made from another catalogue.",
+    help="Succeed, and say so, when the first is missing or was made from another catalogue.",
 )
 @click.option(
     "--shape",
@@ -49,8 +52,8 @@ from proxies.support.terminal import say
 @scenarios_option
 @ledger_option
 def diff(
-    left: Path,
-    right: Path,
+    files: tuple[Path, ...],
+    majority: bool,
     folder: Path | None,
     if_comparable: bool,
     shapes: bool,
@@ -58,8 +61,9 @@ def diff(
     paths: tuple[Path, ...],
     ledger: Path,
 ) -> None:
-    """Compare two observation files, and judge both by the contract.
+    """Compare two or more observation files, and judge all by the contract.
 
+    The first is compared with each of the others, or all with what most of them show (--majority).
     Endpoints that were observed by their URL are compared only: what a scenario expects holds where its own
     provider is behind the target. Where most of a side failed, the comparison is INCOMPLETE: two endpoints that
     refuse everything alike are not equal.
@@ -68,67 +72,73 @@ def diff(
     parity diff binary.jsonl sdk.jsonl
     parity diff litellm-1.106.jsonl litellm-1.107.jsonl --report out/
     parity diff before.jsonl after.jsonl --shape
+    parity diff one.jsonl two.jsonl three.jsonl --majority
     """
-    if if_comparable and not left.is_file():
-        say(f"nothing to compare with: {left} is not there")
+    if len(files) < 2:
+        raise click.UsageError("name at least two files")
+    if if_comparable and not files[0].is_file():
+        say(f"nothing to compare with: {files[0]} is not there")
         return
-    sides = [ObservationFile.read(left), ObservationFile.read(right)]
-    one, other = (side.header for side in sides)
-    if apart := _apart(one, other):
-        what = f"{left} and {right} {apart}"
+    sides = [ObservationFile.read(file) for file in files]
+    if what := _apart(files, [side.header for side in sides]):
         if if_comparable:
             say(f"nothing to compare with: {what}")
             return
         raise Unusable(what)
-    if one.target == other.target:
-        raise Unusable(f"both files are of {one.target!r}; name one of them with `parity observe --name`")
+    _check_names(files, [side.header for side in sides])
     loaded = load(paths)
+    by_id = {scenario.id: scenario for scenario in loaded}
     observations = [o for side in sides for o in side.observations]
-    known = {s.id for s in loaded}
-    if strange := sorted({o.scenario for o in observations} - known):
+    if strange := sorted({o.scenario for o in observations} - set(by_id)):
         raise Unusable(f"not in the catalogue: {', '.join(strange[:5])}; give the folder with --scenarios")
-    cells = [
-        Cell(scenario=s, target=h.target)
-        for s in sorted({o.scenario for o in observations})
-        for h in (one, other)
-    ]
-    outside = {h.target for h in (one, other) if shapes or h.endpoint}
-    by_id = {s.id: s for s in loaded}
+    heads = {side.header.target: side.header for side in sides}
+    outside = {target for target, head in heads.items() if shapes or head.endpoint}
     problems = [
         little
         for side in sides
         if side.header.target in outside
         and (little := too_little(side.header.target, side.observations, by_id))
     ]
-    if shapes:
-        observations = [shape(o) for o in observations]
     verdict = judge(
-        cells,
-        observations,
+        [Cell(scenario=s, target=t) for s in sorted({o.scenario for o in observations}) for t in heads],
+        [shape(o) for o in observations] if shapes else observations,
         loaded,
         Ledger.load(ledger),
-        one.tier,
-        (one.target, other.target),
+        sides[0].header.tier,
+        tuple(heads),
         problems=problems,
         outside=outside,
         shapes_only=shapes,
-        subjects={h.target: Subject(h.architecture or h.target, h.litellm) for h in (one, other)},
+        subjects={t: Subject(h.architecture or h.target, h.litellm) for t, h in heads.items()},
+        majority=majority,
         today=date.today(),
     )
     finish(
         verdict,
-        one.catalogue,
-        {h.target: h.versions for h in (one, other)},
+        sides[0].header.catalogue,
+        {t: h.versions for t, h in heads.items()},
         folder,
         evidence=collect(loaded, observations),
         as_json=as_json,
     )
 
 
-def _apart(one: Header, other: Header) -> str:
-    """Return why two files can't be compared; empty when they can."""
-    if one.tier != other.tier:
-        return f"are of the tiers {one.tier} and {other.tier}; observe both with the same --tier"
-    if one.catalogue != other.catalogue:
-        return "were made from different scenarios; observe both with the same --scenarios and -k"
+def _apart(files: Sequence[Path], heads: Sequence[Header]) -> str:
+    """Return why the files can't be compared; empty when they can."""
+    for (one, head), (another, other) in pairwise(zip(files, heads, strict=True)):
+        if head.tier != other.tier:
+            tiers = f"{head.tier} and {other.tier}"
+            return f"{one} and {another} are of the tiers {tiers}; observe both with the same --tier"
+        if head.catalogue != other.catalogue:
+            how = "observe both with the same --scenarios and -k"
+            return f"{one} and {another} were made from different scenarios; {how}"
     return ""
+
+
+def _check_names(files: Sequence[Path], heads: Sequence[Header]) -> None:
+    """Refuse two files of one target: nothing would tell them apart. Raises `Unusable`."""
+    names = [head.target for head in heads]
+    for name in names:
+        if names.count(name) > 1:
+            how = "both" if len(files) == 2 else f"{names.count(name)} of the"
+            raise Unusable(f"{how} files are of {name!r}; name one of them with `parity observe --name`")

@@ -6,23 +6,40 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 from pydantic import TypeAdapter, ValidationError
 
+from parity import report
+from parity.catalogue.loading import Catalogue
+from parity.catalogue.scenario import Scenario
 from parity.catalogue.selection import Selection
 from parity.commands.options import Unusable, expression_option, load, scenarios_option
+from parity.gateways import html
 from parity.gateways import profile as profiles
 from parity.gateways.judging import GatewayVerdict, judge_gateway
 from parity.gateways.process import GatewayError
+from parity.gateways.profile import Profile
+from parity.gateways.report import as_verdict
 from parity.gateways.table import page
 from parity.judging.levels import clauses
 from parity.report.text import shown
-from parity.support.files import write_text_atomic
+from parity.support.files import check_writable, write_text_atomic
 from parity.support.progress import progress
 from proxies.support.terminal import say
 
 EXAMPLES = 3
+SECONDS = 0.2
+"""The time for one scenario of one gateway on a quiet machine with two cores."""
+
+
+class Files(NamedTuple):
+    """Holds where the results are written; None: nowhere."""
+
+    page: Path | None
+    json: Path | None
+    folder: Path | None
 
 
 @click.command()
@@ -43,6 +60,17 @@ EXAMPLES = 3
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the verdicts with all evidence; equal runs make equal files. One that is judged again is replaced.",
 )
+@click.option(
+    "--report",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for gateways.html, report.html, report.md, report.json and junit.xml (with --all: gateways-report).",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Keep the verdicts of --json's file on the same version by the same scenarios; judge the others.",
+)
 @scenarios_option
 @expression_option
 def judge(
@@ -51,6 +79,8 @@ def judge(
     listing: bool,
     page_file: Path | None,
     json_file: Path | None,
+    folder: Path | None,
+    resume: bool,
     paths: tuple[Path, ...],
     expression: str,
 ) -> None:
@@ -59,12 +89,13 @@ def judge(
     It is installed and started in front of the stub provider, and every scenario that applies is played through
     it. GATEWAY is a built-in profile (--list) or the file of one of your own. Judged are the clauses that the
     published APIs ask for and those that a careful gateway keeps, see parity/clauses.yaml; which scenarios don't
-    apply is counted, with the reason.
+    apply is counted, with the reason. --all takes some minutes a gateway, says so first, and goes on with --resume
+    where it was interrupted.
 
     \b
     parity judge passthrough
-    parity judge my-gateway.yaml -k 'chat or streaming'
-    parity judge --all
+    parity judge my-gateway.yaml -k 'chat or streaming' --report out/
+    parity judge --all --resume
     """
     if listing:
         for name in profiles.names():
@@ -77,11 +108,23 @@ def judge(
     scenarios = Selection(expression).of(load(paths))
     # So that what was started is ended, too, however this is.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    if every and page_file is None:
-        page_file = Path("docs/gateways.md")
-    verdicts = _kept(json_file, {profile.name for profile in chosen}) if not every else []
+    if every:
+        folder = folder or Path("gateways-report")
+        files = Files(page_file or Path("docs/gateways.md"), json_file or folder / "gateways.json", folder)
+    else:
+        files = Files(page_file, json_file, folder)
+    for target in files:
+        if target is not None:
+            check_writable(target if target is folder else target.parent)
+    before = _before(files.json) if resume or not every else []
+    done = _still_right(before, chosen, Catalogue(tuple(scenarios), {}).hash) if resume else []
+    names = {profile.name for profile in chosen}
+    # Of one gateway, the file's verdicts on the others stay; a table of all begins anew.
+    verdicts = [verdict for verdict in before if verdict.name not in names and not every] + done
     failed: list[str] = []
-    for profile in chosen:
+    left = [profile for profile in chosen if profile.name not in {verdict.name for verdict in done}]
+    _announce(left, done, len(scenarios))
+    for profile in left:
         with progress(profile.name, len(scenarios)) as advance:
             try:
                 verdict = judge_gateway(
@@ -94,7 +137,9 @@ def judge(
                 continue
         verdicts = sorted([*verdicts, verdict], key=lambda one: one.name)
         _show(verdict)
-        _write(verdicts, page_file, json_file)  # after each: a run of all takes long
+        _write(verdicts, files, scenarios)  # after each: a run of all takes long
+    if not left:
+        _write(verdicts, files, scenarios)
     for text in failed:
         say(text, err=True)
     judged = [verdict for verdict in verdicts if verdict.name in {profile.name for profile in chosen}]
@@ -106,23 +151,51 @@ def judge(
         sys.exit(0 if judged[0].ok else 1)
 
 
-def _kept(json_file: Path | None, now: set[str]) -> list[GatewayVerdict]:
-    """Return the verdicts on other gateways that an earlier run has written. Raises `Unusable`."""
+def _announce(left: Sequence[Profile], done: Sequence[GatewayVerdict], scenarios: int) -> None:
+    """Say how much is to be done, where it is more than one gateway."""
+    if done:
+        say(f"judged before, and kept: {', '.join(verdict.name for verdict in done)}", err=True)
+    if len(left) > 1:
+        minutes = len(left) * scenarios * SECONDS / 60
+        say(
+            f"{len(left)} gateways, {scenarios} scenarios each: about {minutes:.0f} minutes on a quiet machine, and "
+            "the installations; interrupted, it goes on with --resume",
+            err=True,
+        )
+
+
+def _before(json_file: Path | None) -> list[GatewayVerdict]:
+    """Return the verdicts that an earlier run has written. Raises `Unusable`."""
     if json_file is None or not json_file.exists():
         return []
     try:
-        before = TypeAdapter(list[GatewayVerdict]).validate_json(json_file.read_bytes())
+        return TypeAdapter(list[GatewayVerdict]).validate_json(json_file.read_bytes())
     except ValidationError:
         raise Unusable(f"{json_file} holds no verdicts of `parity judge`; name another file") from None
-    return [verdict for verdict in before if verdict.name not in now]
 
 
-def _write(verdicts: Sequence[GatewayVerdict], page_file: Path | None, json_file: Path | None) -> None:
-    if page_file is not None:
-        write_text_atomic(page_file, page(verdicts))
-    if json_file is not None:
+def _still_right(
+    before: Sequence[GatewayVerdict], chosen: Sequence[Profile], catalogue: str
+) -> list[GatewayVerdict]:
+    """Return the verdicts that would be made again: on the same version of a chosen gateway, by the same scenarios."""
+    wanted = {(profile.name, profile.shown_version, catalogue) for profile in chosen}
+    return [verdict for verdict in before if (verdict.name, verdict.version, verdict.catalogue) in wanted]
+
+
+def _write(verdicts: Sequence[GatewayVerdict], files: Files, scenarios: Sequence[Scenario]) -> None:
+    if files.page is not None:
+        write_text_atomic(files.page, page(verdicts))
+    if files.json is not None:
         lines = [verdict.model_dump_json(indent=1) for verdict in verdicts]
-        write_text_atomic(json_file, f"[{','.join(lines)}]\n")
+        write_text_atomic(files.json, f"[{','.join(lines)}]\n")
+    if files.folder is not None:
+        write_text_atomic(files.folder / "gateways.html", html.page(verdicts))
+        made = report.build(
+            as_verdict(verdicts, scenarios),
+            catalogue=Catalogue(tuple(scenarios), {}).hash,
+            versions={verdict.name: {verdict.title: verdict.version} for verdict in verdicts},
+        )
+        report.write(made, files.folder)
 
 
 def _show(verdict: GatewayVerdict) -> None:

@@ -108,7 +108,7 @@ def observe(
             for text in done.crashes.values():
                 say(text, err=True)
             raise Unusable(done.verdict.line)
-        head = header(name or arm, arm, tier, "", made_with)
+        head = header(name or arm, arm, tier, "", made_with[arm])
     else:
         raise click.UsageError(f"--target is binary, sdk or a URL, not {target_name!r}")
     planned = loaded.select(o.scenario for o in observations)

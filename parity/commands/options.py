@@ -93,6 +93,9 @@ json_option = click.option(
     is_flag=True,
     help="Print JSON alone, for a program (`parity schema report` describes it).",
 )
+majority_option = click.option(
+    "--majority", is_flag=True, help="Compare with what most of the targets show, not with the first of them."
+)
 expression_option = click.option(
     "-k", "expression", default="", help="Only cells whose name matches, as in pytest -k."
 )

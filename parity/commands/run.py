@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Tier
 from parity.commands.options import (
     expression_option,
@@ -16,18 +14,18 @@ from parity.commands.options import (
     ledger_option,
     litellm_option,
     load,
+    majority_option,
     scenarios_option,
     tier_option,
     workers_option,
 )
+from parity.commands.targets import play_all, targets_option
 from parity.judging.ledger import Ledger
-from parity.matrix import Plan, play
-from parity.observation.file import ObservationFile, header
-from parity.observation.model import Observation
+from parity.matrix import Plan
+from parity.observation.file import ObservationFile
 from parity.report.evidence import collect
 from parity.report.schema import unseen_in
 from parity.support.files import check_writable
-from parity.targets.arms import ARMS
 from proxies.support.terminal import say
 
 
@@ -39,6 +37,8 @@ from proxies.support.terminal import say
 @ledger_option
 @litellm_option
 @json_option
+@targets_option
+@majority_option
 @click.option(
     "--report",
     "folder",
@@ -55,43 +55,39 @@ def run(
     ledger: Path,
     litellm: str | None,
     as_json: bool,
+    targets: tuple[str, ...],
+    majority: bool,
     folder: Path,
 ) -> None:
-    """Play the scenarios on both proxies and end in a verdict.
+    """Play the scenarios on both proxies, or on any targets, and end in a verdict.
+
+    The first of the targets is compared with each of the others. A target is binary or sdk; in the mocked tier also
+    with a LiteLLM whose recordings are played, as sdk@1.106.2; in the live tier also a gateway of `parity judge
+    --list`, or a profile's file: of it, what its clients saw is compared, and the contract isn't applied.
 
     \b
     parity run -k 'errors and not 429'
     parity run --scenarios my-scenarios/ --report out/
+    parity run --targets sdk@1.106.2,sdk@1.110.2,binary --majority
+    parity run --tier live --targets passthrough,portkey,sdk -k chat
     """
     check_writable(folder)  # before the run, whose results could not be written
     loaded = load(paths)
-    done, made_with = play(loaded, Plan(tier, ARMS, paths, expression, workers, ledger, litellm))
-    _write_observations(folder, done.observations, loaded, tier, made_with)
+    plan = Plan(tier, targets, paths, expression, workers, ledger, litellm, majority)
+    done = play_all(loaded, plan)
+    for file in done.files:
+        path = folder / f"{file.header.target}.jsonl"
+        ObservationFile(file.header, file.observations).write(path)
+        say(f"wrote {path}", err=True)
     planned = loaded.select(s.id for s in done.verdict.scenarios)
+    made_with = {file.header.target: file.header.versions for file in done.files}
     finish(
         done.verdict,
         planned.hash,
-        dict.fromkeys(ARMS, made_with),
+        made_with,
         folder,
         done.crashes,
-        evidence=collect(planned, done.observations),
+        evidence=collect(planned, [seen for file in done.files for seen in file.observations]),
         unseen=unseen_in(tier, loaded, Ledger.load(ledger)) if tier == "mocked" else (),
         as_json=as_json,
     )
-
-
-def _write_observations(
-    folder: Path,
-    observations: Sequence[Observation],
-    loaded: Catalogue,
-    tier: Tier,
-    made_with: dict[str, str],
-) -> None:
-    for arm in ARMS:
-        mine = tuple(o for o in observations if o.target == arm)
-        if mine:
-            planned = loaded.select(o.scenario for o in mine)
-            head = header(arm, arm, tier, planned.hash, made_with)
-            path = folder / f"{arm}.jsonl"
-            ObservationFile(head, mine).write(path)
-            say(f"wrote {path}", err=True)

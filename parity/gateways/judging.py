@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
+from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Scenario
 from parity.gateways.applicable import SAYS_NOTHING, prepared, why_not
 from parity.gateways.process import install, running
@@ -57,6 +58,10 @@ class GatewayVerdict(Frozen):
     applicable: int
     flawless: int = Field(description="the applicable scenarios in which no clause is broken")
     not_applicable: dict[str, int] = Field(description="by reason")
+    looked_at: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="by applicable scenario: the clauses that it looks at"
+    )
+    catalogue: str = Field("", description="sha256 over the scenarios that were chosen")
     clauses: dict[str, ClauseVerdict]
 
     @property
@@ -74,6 +79,16 @@ class GatewayVerdict(Frozen):
         )
 
 
+class Played(NamedTuple):
+    """Holds what a gateway showed: the scenarios that apply, what was seen of each, and why others don't apply."""
+
+    owing: list[Scenario]
+    seen: list[Observation]
+    reasons: Counter[str]
+    words: dict[str, str]
+    """Addresses of this run, and what stands for them in a verdict."""
+
+
 def judge_gateway(
     profile: Profile,
     scenarios: Iterable[Scenario],
@@ -87,6 +102,21 @@ def judge_gateway(
 
     `run` starts it, given the profile, where it is installed, and what its templates know; it yields its URL.
     """
+    chosen = tuple(scenarios)
+    played = play_gateway(profile, chosen, say=say, advance=advance, at_once=at_once, run=run)
+    return _verdict(profile, *played).model_copy(update={"catalogue": Catalogue(chosen, {}).hash})
+
+
+def play_gateway(
+    profile: Profile,
+    scenarios: Iterable[Scenario],
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    advance: Callable[[str], None] = lambda _: None,
+    at_once: int = AT_ONCE,
+    run: Run = running,
+) -> Played:
+    """Install, start and play; see `judge_gateway`."""
     reasons: Counter[str] = Counter()
     owing = []
     for scenario in scenarios:
@@ -116,7 +146,7 @@ def judge_gateway(
             target = GatewayTarget(profile, url, provider.url, refused, key)
             seen = asyncio.run(_play(target, chosen, advance, at_once))
         words = {provider.url: "<provider>", url: "<gateway>", refused: "<refused>"}
-    return _verdict(profile, owing, seen, reasons, words)
+    return Played(owing, seen, reasons, words)
 
 
 def without_retries(document: dict[str, Any]) -> dict[str, Any]:
@@ -161,6 +191,7 @@ def _verdict(
 ) -> GatewayVerdict:
     levels = clauses()
     found: dict[str, dict[str, list[Violation]]] = {}
+    looked_at: dict[str, tuple[str, ...]] = {}
     applicable = flawless = 0
     for scenario, observation in zip(chosen, seen, strict=True):
         owed = duties(scenario, observation, own_key=profile.key == "own")
@@ -168,6 +199,7 @@ def _verdict(
             reasons[SAYS_NOTHING] += 1
             continue
         applicable += 1
+        looked_at[scenario.id] = tuple(sorted(owed))
         flawless += not any(owed.values())
         for clause, broken in owed.items():
             found.setdefault(clause, {})[scenario.id] = [_shown(violation, words) for violation in broken]
@@ -180,6 +212,7 @@ def _verdict(
         applicable=applicable,
         flawless=flawless,
         not_applicable=dict(sorted(reasons.items())),
+        looked_at=dict(sorted(looked_at.items())),
         clauses={
             name: ClauseVerdict(
                 level=levels[name].level,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from parity.gateways.judging import GatewayVerdict
 from parity.judging.levels import LEVELS, Level, clauses
 
-_TITLES: dict[Level, str] = {
+TITLES: dict[Level, str] = {
     "api": "What the published APIs ask for",
     "careful": "What a careful gateway keeps",
     "own": "This project's own",
@@ -22,7 +22,7 @@ def page(verdicts: Sequence[GatewayVerdict]) -> str:
     parts = [_HEAD, _overview(verdicts)]
     for level in LEVELS:
         if table := _table(verdicts, level):
-            parts += [f"## {_TITLES[level]}", table]
+            parts += [f"## {TITLES[level]}", table]
     parts.append("## What was seen")
     parts += [_evidence(verdict) for verdict in verdicts]
     parts.append("## What didn't apply")

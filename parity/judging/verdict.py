@@ -20,11 +20,13 @@ from parity.judging.diff import Difference, diff
 from parity.judging.jsondiff import ABSENT
 from parity.judging.jsonpath import from_path
 from parity.judging.ledger import Divergence, Ledger, Shortfall, Subject
+from parity.judging.majority import Pair, by_majority
 from parity.judging.normalise import RULES, Normalised, normalise
 from parity.observation.model import Observation, clients_side
 from parity.support.frozen import Frozen
 
 Entry = Divergence | Shortfall
+Parity = Literal["identical", "explained", "unexplained"]
 
 
 class Cell(Frozen):
@@ -67,12 +69,22 @@ class ScenarioVerdict(Frozen):
     title: str
     clauses: tuple[str, ...]
     cells: dict[str, CellVerdict]
-    parity: Literal["identical", "explained", "unexplained"] | None
+    parity: Parity | None
     differences: tuple[JudgedDifference, ...] = ()
 
     @property
     def theme(self) -> str:
         return self.id.partition(".")[0]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def parity_by_target(self) -> dict[str, Parity]:
+        """Return how each reported target compares with the one that it is compared with; empty for a single one."""
+        reported = [target for target, cell in self.cells.items() if cell.contract != "missing"]
+        return {target: _parity(self._of(target)) for target in reported if self.parity is not None}
+
+    def _of(self, target: str) -> list[JudgedDifference]:
+        return [difference for difference in self.differences if difference.right_target == target]
 
     @property
     def ok(self) -> bool:
@@ -98,6 +110,8 @@ class Verdict(Frozen):
     ledger_entries: int = 0
     """How many entries of the ledger explained or excused something in this run."""
     masked: dict[str, int] = Field(default_factory=dict)
+    majority: bool = False
+    """Whether the targets are compared with what most of them show, and not with the first."""
     shapes_only: bool = False
     """Whether the values were reduced to their kinds before, see `parity.observation.shape`."""
 
@@ -145,7 +159,8 @@ class Verdict(Frozen):
         ]
         word = {0: "PASS", 1: "FAIL", 2: "INCOMPLETE"}[self.exit_code]
         shapes = ", shapes only" if self.shapes_only else ""
-        return f"{word} {self.tier}{shapes} {' | '.join(self.targets)}: {' · '.join(parts)}"
+        most = ", by majority" if self.majority else ""
+        return f"{word} {self.tier}{shapes}{most} {' | '.join(self.targets)}: {' · '.join(parts)}"
 
     @property
     def _unaccounted(self) -> str:
@@ -168,17 +183,19 @@ def judge(
     shapes_only: bool = False,
     subjects: Mapping[str, Subject] | None = None,
     today: date | None = None,
+    majority: bool = False,
 ) -> Verdict:
     """Judge the cells of `planned` (scenario id, target) by the observations that were made of them.
 
     `scenarios` is the whole catalogue: a ledger entry on a template is stale only when all its cases were played.
-    `targets` gives the order (default: the plan's); the first is compared with each of the others. `problems` are
-    failures of the harness; any one makes the run incomplete. Targets in `outside` were observed by URL: only what
-    their clients saw is compared, and the contract isn't applied, since the scenario's provider isn't behind them.
-    `shapes_only` is copied into the verdict and changes nothing else. `subjects` says what targets are that don't go by
-    the name of their architecture, and on which LiteLLM they run: the ledger goes by that. An entry that was used and
-    has expired by `today` fails the run; without a day none has. Raises `ValueError` for a planned scenario that
-    isn't in the catalogue, and for a planned target that isn't in `targets`.
+    `targets` gives the order (default: the plan's); the first is compared with each of the others, or, with `majority`,
+    what most of them show at a place with what differs there. `problems` are failures of the harness; any one makes the
+    run incomplete. Targets in `outside` were observed by URL: only what their clients saw is compared, and the contract
+    isn't applied, since the scenario's provider isn't behind them. `shapes_only` is copied into the verdict and changes
+    nothing else. `subjects` says what targets are that don't go by the name of their architecture, and on which LiteLLM
+    they run: the ledger goes by that. An entry that was used and has expired by `today` fails the run; without a day
+    none has. Raises `ValueError` for a planned scenario that isn't in the catalogue, and for a planned target that
+    isn't in `targets`.
     """
     cells = dict.fromkeys(c if isinstance(c, Cell) else Cell(scenario=c[0], target=c[1]) for c in planned)
     order = tuple(targets if targets is not None else dict.fromkeys(cell.target for cell in cells))
@@ -204,7 +221,9 @@ def judge(
         by_target = {
             t: first.get(cell) for t in order if (cell := Cell(scenario=scenario_id, target=t)) in cells
         }
-        verdicts.append(_scenario(catalogue[scenario_id], tier, by_target, ledger, used, outside, about))
+        verdicts.append(
+            _scenario(catalogue[scenario_id], tier, by_target, ledger, used, outside, about, majority)
+        )
     judged = {cell for cell in first if cell.target not in outside}
     return Verdict(
         tier=tier,
@@ -219,6 +238,7 @@ def judge(
         stale=_stale(ledger, used, catalogue, judged, about, tier),
         expired=tuple(e for e in ledger.entries if id(e) in used and today is not None and e.expired(today)),
         ledger_entries=len(used),
+        majority=majority,
         shapes_only=shapes_only,
         masked={rule.name: sum(n.masked[rule.name] for _, n in first.values()) for rule in RULES},
     )
@@ -237,21 +257,17 @@ def _scenario(
     used: set[int],
     outside: Collection[str],
     subjects: Mapping[str, Subject],
+    majority: bool,
 ) -> ScenarioVerdict:
     seen = {target: cell for target, cell in cells.items() if cell is not None}
     differences: list[JudgedDifference] = []
-    base, *others = seen or [""]
-    for other in others:
-        sides = [seen[target].normalised.observation for target in (base, other)]
-        if base in outside or other in outside:
-            sides = [clients_side(side) for side in sides]
-        for found in diff(*sides):
-            entry = ledger.explain(found, scenario.id, tier, subjects[base], subjects[other])
-            if entry is not None:
-                used.add(id(entry))
-            differences.append(
-                JudgedDifference(**dict(found), left_target=base, right_target=other, explained_by=entry)
-            )
+    for left, right, found in _differences(seen, outside, majority):
+        entry = ledger.explain(found, scenario.id, tier, subjects[left], subjects[right])
+        if entry is not None:
+            used.add(id(entry))
+        differences.append(
+            JudgedDifference(**dict(found), left_target=left, right_target=right, explained_by=entry)
+        )
     broken = {
         target: [] if target in outside else contract(cell.raw, scenario) for target, cell in seen.items()
     }
@@ -271,18 +287,32 @@ def _scenario(
         if target in outside:
             state = "unjudged"
         verdicts[target] = CellVerdict(contract=state, violations=tuple(judged))
-    parity: Any = None
-    if others:
-        unexplained = any(d.explained_by is None for d in differences)
-        parity = "unexplained" if unexplained else "explained" if differences else "identical"
     return ScenarioVerdict(
         id=scenario.id,
         title=scenario.title,
         clauses=tuple(scenario.clauses),
         cells=verdicts,
-        parity=parity,
+        parity=_parity(differences) if len(seen) > 1 else None,
         differences=tuple(differences),
     )
+
+
+def _differences(seen: Mapping[str, _Seen], outside: Collection[str], majority: bool) -> list[Pair]:
+    """Compare the first target with each of the others; of those in `outside` what their clients saw."""
+    base, *others = seen or [""]
+    pairs = []
+    for other in others:
+        sides = [seen[target].normalised.observation for target in (base, other)]
+        if base in outside or other in outside:
+            sides = [clients_side(side) for side in sides]
+        pairs += [Pair(base, other, found) for found in diff(*sides)]
+    return by_majority(list(seen), pairs) if majority and others else pairs
+
+
+def _parity(differences: Sequence[JudgedDifference]) -> Parity:
+    if any(difference.explained_by is None for difference in differences):
+        return "unexplained"
+    return "explained" if differences else "identical"
 
 
 def _lesser_side(

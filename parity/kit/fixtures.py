@@ -5,14 +5,16 @@ parity_kit ── proxy_config ── make_proxy_client ── test_client, bina
            ├─ mock_litellm_completion
            ├─ mock_supermemory_api
            └─ target
+parity_scenarios ── parity_provider
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 from unittest.mock import patch
 
@@ -26,6 +28,7 @@ from parity.kit.hints import hint
 from parity.kit.litellm_mock import MockCompletion, in_place
 from parity.kit.memory_api import MockSupermemoryAPI
 from parity.kit.mistakes import Notebook
+from parity.kit.provider import PlayedProvider, served
 from parity.kit.proxy_client import ProxyClient
 from parity.kit.target import KitTarget
 from parity.targets.arms import ARMS, Arm, create_app
@@ -229,6 +232,18 @@ def mock_supermemory_api(parity_kit: Kit) -> MockSupermemoryAPI:
     api = MockSupermemoryAPI(parity_kit.notebook)
     parity_kit.hand_out(api.client, "memory")
     return api
+
+
+@pytest.fixture
+def parity_scenarios() -> tuple[Path, ...]:
+    """Return the files or folders of scenarios that `parity_provider` plays: none stands for those that ship."""
+    return ()
+
+
+@pytest.fixture
+def parity_provider(request: pytest.FixtureRequest, parity_scenarios: Iterable[Path | str]) -> PlayedProvider:
+    """Return the scenarios' provider on a port of this machine, for anything that talks to an LLM."""
+    return served(request.config, tuple(Path(path) for path in parity_scenarios))
 
 
 @pytest.fixture(params=ARMS)

@@ -13,7 +13,7 @@ from parity.judging.verdict import JudgedDifference, JudgedViolation, ScenarioVe
 from parity.report.findings import known
 from parity.report.places import places
 from parity.report.schema import Report
-from parity.report.text import by_theme, cell_word, parity_word, shown, stale, unaccounted
+from parity.report.text import apart_word, by_theme, cell_word, parity_word, shown, stale, unaccounted
 from proxies.support.terminal import printable
 
 MOST_DETAILS = 40  # differences and violations written out
@@ -60,7 +60,7 @@ def _word(verdict: Verdict) -> str:
 
 def _themes(verdict: Verdict) -> list[str]:
     """Count each theme in a folded table, then name the scenarios that aren't identical and kept."""
-    head = ["theme", "scenarios", "identical", "explained", "unexplained", *verdict.targets]
+    head = ["theme", "scenarios", "identical", "explained", "unexplained", *map(_text, verdict.targets)]
     rows = [head, ["---"] * len(head)]
     for theme, scenarios in by_theme(verdict).items():
         parity = [str(scenario.parity) for scenario in scenarios]
@@ -82,12 +82,14 @@ def _kept(scenarios: Iterable[ScenarioVerdict], target: str) -> str:
 
 
 def _table(verdict: Verdict) -> list[str]:
-    head = ["scenario", *verdict.targets, "parity"]
+    head = ["scenario", *map(_text, verdict.targets), "parity"]
     rows = []
     for scenario in verdict.scenarios:
         words = [*(cell_word(scenario, t) for t in verdict.targets), parity_word(scenario)]
         if set(words) - {"met", "identical", "unjudged"}:
-            rows.append([_code(scenario.id).replace("|", "\\|"), *(_MARKS.get(word, word) for word in words)])
+            cells = [_cell(verdict, scenario, target) for target in verdict.targets]
+            word = words[-1]
+            rows.append([_code(scenario.id).replace("|", "\\|"), *cells, _MARKS.get(word, word)])
     if not rows:
         return []
     table = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows[:MOST_ROWS]])
@@ -109,6 +111,12 @@ def _unseen(report: Report) -> list[str]:
         f"The {tier} tier can't see {known} differences that the ledger knows, nor all of these clauses: {clauses}. "
         f"`parity run --tier live -n auto` shows them."
     ]
+
+
+def _cell(verdict: Verdict, scenario: ScenarioVerdict, target: str) -> str:
+    word = cell_word(scenario, target)
+    apart = {"differs": "≠", "explained": "≈"}.get(apart_word(verdict, scenario, target), "")
+    return f"{_MARKS.get(word, word)} {apart}".rstrip()
 
 
 def _unexplained(verdict: Verdict) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from parity.judging.jsondiff import same
+from parity.judging.majority import related
 from parity.judging.verdict import Entry, ScenarioVerdict
 
 State = Literal["unexplained", "broken", "explained", "excused"]
@@ -56,6 +57,8 @@ class _Draft:
         self.kind = "contract"
         self.values: dict[str, Any] = {}
         self.expected: tuple[Any] | None = None
+        self.common: tuple[Any] | None = None
+        """The value of those targets that don't differ."""
         self.clauses: tuple[str, ...] = ()
         self.differs = False
         self.entries: list[Entry] = []
@@ -87,6 +90,7 @@ def places(scenario: ScenarioVerdict) -> list[Place]:
             drafts.append(draft := _Draft(difference.path))
         draft.kind, draft.differs = difference.kind, True
         draft.values |= {difference.left_target: difference.left, difference.right_target: difference.right}
+        draft.common = (difference.left,)
         draft.listed(difference.explained_by)
     for target, cell in scenario.cells.items():
         for found in cell.violations:
@@ -105,6 +109,10 @@ def places(scenario: ScenarioVerdict) -> list[Place]:
 
 def _place(scenario: ScenarioVerdict, draft: _Draft) -> Place:
     reported = [target for target, cell in scenario.cells.items() if cell.contract != "missing"]
+    if draft.common is not None:
+        voiceless = {d.right_target for d in scenario.differences if related(d.path, draft.path)}
+        agreeing = [t for t in reported if t not in draft.values and t not in voiceless]
+        draft.values |= dict.fromkeys(agreeing, draft.common[0])
     wrong = [
         target
         for target in reported

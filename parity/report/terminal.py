@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from io import StringIO
 from itertools import cycle
 from typing import TextIO
@@ -10,9 +11,9 @@ from typing import TextIO
 from rich.table import Table
 from rich.text import Text
 
-from parity.judging.verdict import JudgedDifference, JudgedViolation, ScenarioVerdict, Verdict
+from parity.judging.verdict import JudgedViolation, ScenarioVerdict, Verdict
 from parity.report.findings import Open, known, unknown
-from parity.report.places import places
+from parity.report.places import Place, places
 from parity.report.schema import Report
 from parity.report.text import by_theme, cell_word, shown, stale, unaccounted
 from proxies.support.terminal import SafeConsole
@@ -59,7 +60,12 @@ def show(report: Report, file: TextIO | None = None) -> None:
 def _print(console: SafeConsole, report: Report) -> None:
     verdict = report.verdict
     if verdict.scenarios:
-        console.print(_table(verdict) if console.width >= NARROW else _list(verdict))
+        table = _table(verdict)
+        if len(verdict.targets) > 2 and console.measure(table).maximum > console.width:
+            table = _table(verdict, ())
+        console.print(table if console.width >= NARROW else _list(verdict))
+        if len(verdict.targets) > 2:
+            console.print(_targets(verdict))
     _details(console, verdict)
     _allowed(console, verdict)
     for title, sentences in (
@@ -84,35 +90,53 @@ def _print(console: SafeConsole, report: Report) -> None:
     console.print(Text(verdict.line, style=_STYLES[verdict.exit_code]), soft_wrap=True)
 
 
-def _table(verdict: Verdict) -> Table:
+def _table(verdict: Verdict, targets: Sequence[str] | None = None) -> Table:
+    """Make a row for each theme, a column for each of `targets` (default: all)."""
+    shown_targets = verdict.targets if targets is None else targets
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("theme", overflow="fold")
-    for name in _columns(verdict):
+    for name in _columns(shown_targets):
         table.add_column(name, justify="right", overflow="fold")
     for theme, scenarios in by_theme(verdict).items():
-        table.add_row(Text(theme), *_counts(verdict, scenarios))
+        table.add_row(Text(theme), *_counts(shown_targets, scenarios))
     return table
+
+
+def _targets(verdict: Verdict) -> Text:
+    """Say for each of more than two targets how it keeps the contract, and in how many scenarios it differs."""
+    text = Text()
+    width = max(map(len, verdict.targets))
+    for target in verdict.targets:
+        text.append(f"\n{target:<{width}}  ok ").append(_kept(list(verdict.scenarios), target))
+        if target == verdict.targets[0] and not verdict.majority:
+            text.append("  the others are compared with it")
+            continue
+        words = [str(s.parity_by_target.get(target)) for s in verdict.scenarios]
+        for word, style in _PARITY.items():
+            count = words.count(word)
+            text.append(f"  {word} {count}", style=style if count else "")
+    return text
 
 
 def _list(verdict: Verdict) -> Text:
     """List the same numbers without columns, zeros left out."""
     lines = []
     for theme, scenarios in by_theme(verdict).items():
-        counts = zip(_columns(verdict), _counts(verdict, scenarios), strict=True)
+        counts = zip(_columns(verdict.targets), _counts(verdict.targets, scenarios), strict=True)
         told = [Text(f"{name} ").append(count) for name, count in counts if count.plain not in ("0", "–")]
         lines.append(Text(f"{theme}: ").append(Text(", ").join(told)))
     return Text("\n").join(lines)
 
 
-def _columns(verdict: Verdict) -> list[str]:
-    return ["scenarios", *(f"{target} ok" for target in verdict.targets), *_PARITY]
+def _columns(targets: Sequence[str]) -> list[str]:
+    return ["scenarios", *(f"{target} ok" for target in targets), *_PARITY]
 
 
-def _counts(verdict: Verdict, scenarios: list[ScenarioVerdict]) -> list[Text]:
+def _counts(targets: Sequence[str], scenarios: list[ScenarioVerdict]) -> list[Text]:
     words = [str(scenario.parity) for scenario in scenarios]
     return [
         Text(str(len(scenarios))),
-        *(_kept(scenarios, target) for target in verdict.targets),
+        *(_kept(scenarios, target) for target in targets),
         *(Text(str(words.count(w)), style=style if w in words else "") for w, style in _PARITY.items()),
     ]
 
@@ -140,10 +164,11 @@ def _details(console: SafeConsole, verdict: Verdict) -> None:
         else:
             hidden += 1
     for scenario in verdict.scenarios:
+        open_ = {d.path for d in scenario.differences if d.explained_by is None}
         blocks = [
-            _difference(d)
-            for d in scenario.differences
-            if d.explained_by is None and (scenario.id, d.path) not in told
+            _difference(place)
+            for place in places(scenario)
+            if place.differs and place.path in open_ and (scenario.id, place.path) not in told
         ] + [
             _violation(target, v)
             for target, cell in scenario.cells.items()
@@ -194,7 +219,7 @@ def _cause(cause: Open) -> Text:
     first = cause.places[0]
     broken = f"{', '.join(cause.wrong)} breaks the contract, unexcused, " if cause.wrong else ""
     kind = "" if cause.kind == "contract" else f"{cause.kind} "
-    values = [(target, shown(value, LONGEST_VALUE)) for target, value in first.values.items()]
+    values = _values(first)
     if first.expected is not None:
         values.append(("expected", shown(first.expected[0], LONGEST_VALUE)))
     text = _block(f"in {len(scenarios)} scenarios: {kind}{broken}{cause.path}", *values, indent="")
@@ -203,12 +228,16 @@ def _cause(cause: Open) -> Text:
     return Text("\n").append(text).append(f"\n  first of {', '.join(shown_ids)}{more}", style="default")
 
 
-def _difference(found: JudgedDifference) -> Text:
-    return _block(
-        f"{found.kind} {found.path}",
-        (found.left_target, shown(found.left, LONGEST_VALUE)),
-        (found.right_target, shown(found.right, LONGEST_VALUE)),
-    )
+def _values(place: Place) -> list[tuple[str, str]]:
+    """Return each value once, with the targets that show it."""
+    targets: dict[str, list[str]] = {}
+    for target, value in place.values.items():
+        targets.setdefault(shown(value, LONGEST_VALUE), []).append(target)
+    return [(", ".join(names), value) for value, names in targets.items()]
+
+
+def _difference(place: Place) -> Text:
+    return _block(f"{place.kind} {place.path}", *_values(place))
 
 
 def _violation(target: str, found: JudgedViolation) -> Text:

@@ -56,6 +56,14 @@ def parity_word(scenario: ScenarioVerdict) -> str:
     return scenario.parity or "–"
 
 
+def apart_word(verdict: Verdict, scenario: ScenarioVerdict, target: str) -> str:
+    """Say whether one of more than two targets differs; empty where it doesn't. Of two, the scenario's word says it."""
+    word = scenario.parity_by_target.get(target, "identical")
+    if len(verdict.targets) < 3 or word == "identical":
+        return ""
+    return "differs" if word == "unexplained" else word
+
+
 def by_theme(verdict: Verdict) -> dict[str, list[ScenarioVerdict]]:
     """Group the scenarios by the first word of their id, both in order."""
     themes: dict[str, list[ScenarioVerdict]] = {}

@@ -33,6 +33,20 @@ Arm = Literal["binary", "sdk"]
 ARMS: tuple[Arm, ...] = ("binary", "sdk")
 
 
+def arm_of(name: str) -> tuple[Arm, str | None]:
+    """Return the arm of a target's name and the LiteLLM whose recordings it plays: `sdk`, `sdk@1.106.2`.
+
+    Raises `ValueError` for the name of anything else.
+    """
+    word, at, version = name.partition("@")
+    arm = next((arm for arm in ARMS if arm == word), None)
+    if arm is None or bool(at) != bool(version):
+        raise ValueError(
+            f"{name!r} is neither {' nor '.join(ARMS)}, nor one of them with a version: sdk@1.106.2"
+        )
+    return arm, version or None
+
+
 START_DEADLINE = 180.0
 """Seconds for LiteLLM to come up where recordings are made: several start at once, on machines that do other work."""
 

@@ -504,3 +504,56 @@ def test_help_fits_and_names_every_command() -> None:
     for name, command in main.commands.items():
         assert name in shown.output
         assert command.help, name
+
+
+# --- more than two targets
+
+
+def test_any_number_of_files_is_compared(shell: Shell) -> None:
+    """The first is what the others are compared with; by majority it is the one that differs."""
+    first = shell.observe("one.jsonl", "--name", "one")
+    text = first.read_text()
+    files = [first]
+    for name in ("two", "three"):
+        files.append(shell.folder / f"{name}.jsonl")
+        files[-1].write_text(text.replace('"target":"one"', f'"target":"{name}"'))
+    first.write_text(text.replace('"owned_by":"openai"', '"owned_by":"somebody"', 1))
+    done = called("diff", *files)
+    assert done.exit_code == 1
+    assert "two, three  " in done.output
+    assert "\nthree  ok 3/3  identical 2  explained 0  unexplained 1\n" in done.output
+    voted = called("diff", *files, "--majority", "--report", shell.folder / "out")
+    assert "\nthree  ok 3/3  identical 3  explained 0  unexplained 0\n" in voted.output
+    assert voted.output.splitlines()[-1].startswith("FAIL mocked, by majority one | two | three: cells 9")
+    assert " ≠ |" in (shell.folder / "out" / "report.md").read_text()
+    assert called("diff", first).exit_code == 2
+
+
+def test_targets_of_a_run_are_named(here: Path) -> None:
+    """A proxy plays with the recordings of any LiteLLM that has some, and each has its file."""
+    names = "binary,binary@1.110.2,binary@1.106.2"
+    done = called("run", "--targets", names, "--scenarios", MODELS, "--report", here / "out")
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[-1].startswith(
+        "PASS mocked binary | binary@1.110.2 | binary@1.106.2: cells 9"
+    )
+    heads = [ObservationFile.read(here / "out" / f"{name}.jsonl").header for name in names.split(",")]
+    assert {head.architecture for head in heads} == {"binary"}
+    assert [head.litellm for head in heads[1:]] == ["1.110.2", "1.106.2"]
+
+
+@pytest.mark.parametrize(
+    ("targets", "told"),
+    [
+        ("binary,", "has an empty name"),
+        ("sdk,sdk", "sdk stands there twice"),
+        ("passthrough,sdk", "passthrough is a gateway, which only plays with --tier live"),
+        ("binary@", "no gateway 'binary@'; there are"),
+        ("nobody", "no gateway 'nobody'"),
+    ],
+)
+def test_wrong_targets_are_told(targets: str, told: str) -> None:
+    """Each with what would be right."""
+    done = called("run", "--targets", targets, "--scenarios", MODELS)
+    assert done.exit_code == 2
+    assert told in done.output

@@ -1,0 +1,144 @@
+"""Plays any number of targets: proxies by the matrix, gateways by their profiles, and one verdict on all of them."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import click
+
+from parity.catalogue.loading import Catalogue
+from parity.catalogue.scenario import Scenario
+from parity.catalogue.selection import Selection
+from parity.commands.options import Unusable
+from parity.gateways import profile as profiles
+from parity.gateways.judging import play_gateway
+from parity.gateways.process import GatewayError
+from parity.gateways.profile import Profile
+from parity.judging.ledger import Ledger, Subject
+from parity.judging.verdict import Cell, Verdict, judge
+from parity.matrix import MatrixError, Plan, play
+from parity.observation.file import ObservationFile, header, versions
+from parity.observation.model import Header
+from parity.support.progress import progress
+from parity.targets.arms import ARMS, arm_of
+from proxies.support.terminal import say
+
+
+@dataclass(frozen=True)
+class Done:
+    """Holds the verdict, and a file of observations for each target."""
+
+    verdict: Verdict
+    files: tuple[ObservationFile, ...]
+    crashes: dict[str, str]
+
+
+def _named(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in value.split(","))
+    if not all(names):
+        raise click.BadParameter(f"{value!r} has an empty name; write them as binary,sdk")
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise click.BadParameter(f"{doubled[0]} stands there twice")
+    return names
+
+
+targets_option = click.option(
+    "--targets",
+    default=",".join(ARMS),
+    show_default=True,
+    metavar="NAME,NAME,…",
+    callback=_named,
+    help="What plays the scenarios; the first is what the others are compared with.",
+)
+
+
+def play_all(loaded: Catalogue, plan: Plan) -> Done:
+    """Play the plan's targets, whatever they are. Raises `Unusable`, `ProfileError` and what `play` raises."""
+    gateways = {name: profiles.find(name) for name in plan.arms if not _is_arm(name)}
+    if gateways and plan.tier != "live":
+        raise Unusable(f"{next(iter(gateways))} is a gateway, which only plays with --tier live")
+    if doubled := {profile.name for profile in gateways.values()} & set(ARMS):
+        raise Unusable(f"{sorted(doubled)[0]} is the name of a proxy; give the profile another one")
+    arms = [name for name in plan.arms if name not in gateways]
+    files: dict[str, ObservationFile] = {}
+    crashes: dict[str, str] = {}
+    cells: list[Cell] = []
+    if arms:
+        done, made_with = play(loaded, replace(plan, arms=arms))
+        crashes = done.crashes
+        cells = [Cell(scenario=s.id, target=t) for s in done.verdict.scenarios for t in s.cells]
+        for name in arms:
+            seen = tuple(o for o in done.observations if o.target == name)
+            hash_ = loaded.select(o.scenario for o in seen).hash
+            files[name] = ObservationFile(
+                header(name, arm_of(name)[0], plan.tier, hash_, made_with[name]), seen
+            )
+        if not gateways:
+            return Done(done.verdict, tuple(files.values()), crashes)
+    chosen = Selection(plan.expression).of(loaded.for_tier("live"))
+    for name, profile in gateways.items():
+        files[name] = _gateway(profile, chosen, loaded)
+        cells += [
+            Cell(scenario=o.scenario, target=file.header.target)
+            for file in [files[name]]
+            for o in file.observations
+        ]
+    in_order = [files[name] for name in plan.arms]
+    return Done(_verdict(loaded, plan, in_order, cells, crashes), tuple(in_order), crashes)
+
+
+def _is_arm(name: str) -> bool:
+    try:
+        arm_of(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _gateway(profile: Profile, chosen: Sequence[Scenario], loaded: Catalogue) -> ObservationFile:
+    # So that what was started is ended, too, however this is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    with progress(profile.name, len(chosen)) as advance:
+        try:
+            played = play_gateway(profile, chosen, say=lambda text: say(text, err=True), advance=advance)
+        except GatewayError as error:
+            raise Unusable(str(error)) from None
+    head = Header(
+        target=profile.name,
+        tier="live",
+        catalogue=loaded.select(scenario.id for scenario in played.owing).hash,
+        endpoint=True,
+        versions={**versions(), profile.name: profile.shown_version},
+    )
+    return ObservationFile(head, tuple(played.seen))
+
+
+def _verdict(
+    loaded: Catalogue,
+    plan: Plan,
+    files: Sequence[ObservationFile],
+    cells: Sequence[Cell],
+    crashes: dict[str, str],
+) -> Verdict:
+    if not cells:
+        raise MatrixError("no scenario is selected that applies; `parity list` shows what there is")
+    return judge(
+        cells,
+        [observation for file in files for observation in file.observations],
+        loaded,
+        Ledger.load(plan.ledger),
+        plan.tier,
+        [file.header.target for file in files],
+        problems=[f"could not be played: {node}" for node in crashes],
+        outside={file.header.target for file in files if file.header.endpoint},
+        subjects={
+            f.header.target: Subject(f.header.architecture or f.header.target, f.header.litellm)
+            for f in files
+        },
+        majority=plan.majority,
+        today=date.today(),
+    )

@@ -1,0 +1,67 @@
+"""Renders the table of gateways as one HTML page: gateways × clauses, the evidence of each broken cell behind it.
+
+It needs no network, no other file and no script; a browser is told to load nothing but its own style.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from parity.gateways.judging import GatewayVerdict
+from parity.gateways.table import TITLES
+from parity.judging.levels import LEVELS, clauses
+from proxies.support.terminal import printable
+
+FOLDER = Path(__file__).with_name("page")
+MOST = 5
+"""The number of scenarios of one cell whose evidence is written out; the others are named."""
+LONGEST = 400
+
+
+def page(verdicts: Sequence[GatewayVerdict]) -> str:
+    """Render the page; equal verdicts make equal bytes."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_final,
+    )
+    style = Markup(environment.get_template("gateways.css").render())  # noqa: S704  # our own file
+    named = [clause for clause in clauses().values() if any(clause.id in v.clauses for v in verdicts)]
+    levels = [(TITLES[level], [clause for clause in named if clause.level == level]) for level in LEVELS]
+    return environment.get_template("gateways.html.jinja").render(
+        verdicts=verdicts,
+        levels=[(title, rows) for title, rows in levels if rows],
+        style=style,
+        digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        kept=lambda verdict: sum(not clause.broken for clause in verdict.clauses.values()),
+        shown=_shown,
+        quoted=_quoted,
+        most=MOST,
+    )
+
+
+def _final(value: Any) -> Any:
+    return value if isinstance(value, Markup) or not isinstance(value, str) else printable(value)
+
+
+def _shown(value: Any) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _quoted(scenario: str) -> str:
+    """Write a scenario's id as an expression for a shell: its words, since brackets mean something to `-k`."""
+    template, _, case = scenario.partition("[")
+    case = case.removesuffix("]")
+    return shlex.quote(f"{template} and {case}" if case and case.replace("_", "").isalnum() else template)
