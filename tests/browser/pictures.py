@@ -1,4 +1,4 @@
-"""Takes README's pictures of the page from a real run: `parity run && python -m tests.browser.pictures parity-report`."""
+"""Takes README's pictures of a real run: `parity run && python -m tests.browser.pictures parity-report`."""
 
 from __future__ import annotations
 
