@@ -124,10 +124,12 @@ def _sessions(measured: Measured) -> Found | None:
 
 
 def _routes(measured: Measured) -> Found | None:
-    if not isinstance(data := measured.data, Matrix) or "data_routes" not in data.themes:
+    if not isinstance(data := measured.data, Starts) or not data.asked:
         return None
-    return _shares(
-        data.themes["data_routes"], f"{data.part} tier; cells of the theme data_routes that are kept"
+    return Found(
+        {arm: float(len(one.routes)) for arm, one in data.arms.items() if one.routes is not None},
+        {},
+        f"of {len(data.asked)} that LiteLLM has beside those of models: {', '.join(data.asked)}",
     )
 
 
@@ -236,9 +238,9 @@ KINDS: dict[str, Kind] = {
     "sessions": Kind("cookies and sessions", "% kept", "higher", (("live", _sessions),)),
     "routes": Kind(
         "other routes reached",
-        "% kept",
+        "routes",
         "higher",
-        (("live", _routes), ("mocked", _routes)),
+        (("starts", _routes),),
         {"binary": "audio, files and the other `/v1/` data routes"},
     ),
     "latency": Kind(

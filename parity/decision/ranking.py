@@ -50,13 +50,13 @@ def rank(
 
 
 def flip(ranking: Ranking, weight: Fraction, score: Mapping[str, Fraction]) -> Fraction | None:
-    """Return the weight of one factor at which both are level; None where there is none from 0 up."""
+    """Return the weight of one factor at which both are level; None where there is none above 0, so none to pass."""
     one, other = ranking.totals
     apart = score[one] - score[other]
     if not apart or not ranking.lead:
         return None
     level = weight - ranking.lead / apart
-    return level if level >= 0 else None
+    return level if level > 0 else None
 
 
 def direction(ranking: Ranking, score: Mapping[str, Fraction]) -> Literal["above", "below"]:

@@ -90,10 +90,12 @@ class Start(Frozen):
     cold_start_s: list[float] = Field(description="from the start of the process to the first answer")
     processes: int
     memory_mb: float | None = Field(description="resident, of all its processes")
+    routes: list[str] | None = Field(None, description="that it knows, of those in `asked`")
 
 
 class Starts(Frozen):
     part: Literal["starts"] = "starts"
+    asked: list[str] = Field(default_factory=list, description="routes beside those of models")
     arms: dict[str, Start]
 
 

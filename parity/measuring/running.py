@@ -21,6 +21,17 @@ FAULTS = {
     "upgraded": signal.SIGTERM,
 }
 """The signals that the process gets in which LiteLLM runs: an upgrade ends it in good order."""
+ROUTES = (
+    "/v1/audio/speech",
+    "/v1/audio/transcriptions",
+    "/v1/batches",
+    "/v1/completions",
+    "/v1/files",
+    "/v1/images/generations",
+    "/v1/moderations",
+    "/v1/rerank",
+)
+"""The routes of LiteLLM's that are asked for beside those that both proxies have."""
 FAULT_DEADLINE = 60.0
 PATIENCE = 5.0
 """The seconds that an answer may take while something is wrong."""
@@ -29,22 +40,34 @@ PATIENCE = 5.0
 def starts(times: int, say: Callable[[str], None]) -> Starts:
     """Start each architecture so many times, in turn."""
     seen: dict[Arm, list[tuple[float, int, float | None]]] = {arm: [] for arm in ARMS}
+    routes: dict[Arm, list[str]] = {}
     for number in range(times):
         for arm in ARMS:
             say(f"cold start {number + 1} of {times}, {arm}")
             with started(arm) as one:
                 pid = one.process.pid
                 seen[arm].append((round(one.seconds, 2), len(family(pid)), resident(pid)))
+                if arm not in routes:
+                    routes[arm] = [route for route in ROUTES if _known(one, route)]
     return Starts(
+        asked=list(ROUTES),
         arms={
             arm: Start(
                 cold_start_s=[s for s, _, _ in each],
                 processes=max(n for _, n, _ in each),
                 memory_mb=median(known) if (known := [mb for _, _, mb in each if mb is not None]) else None,
+                routes=routes[arm],
             )
             for arm, each in seen.items()
-        }
+        },
     )
+
+
+def _known(one: Started, route: str) -> bool:
+    """Return whether a route is known: any answer but 404 `unsupported_route`, be it a refusal of this body."""
+    with one.client() as to:
+        answer = to.post(route, json={"model": one.model})
+    return answer.status_code != 404 or "unsupported_route" not in answer.text
 
 
 def faults(say: Callable[[str], None], deadline: float = FAULT_DEADLINE) -> Faults:

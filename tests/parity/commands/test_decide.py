@@ -95,7 +95,7 @@ def test_a_part_without_a_result_is_said(tmp_path: Path) -> None:
     """Exit code 1, the reason in its file, and the other part counts; from the files it is decided with 0."""
     found = called("decide", "--quick", "--out", tmp_path)
     assert found.exit_code == 1
-    assert re.search(r"^\w+, |^Neither", found.stdout.splitlines()[-1])
+    assert re.search(r"^\w+[,;] |^Neither", found.stdout.splitlines()[-1])
     assert "no such thing here" in (tmp_path / "bench.json").read_text()
     assert called("decide", "--from", tmp_path).exit_code == 0
     measured = called("measure", "--quick", "--out", tmp_path)

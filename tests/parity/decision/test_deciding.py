@@ -8,7 +8,7 @@ from parity.decision.deciding import decide
 from parity.decision.factors import KINDS
 from parity.decision.model import ARMS, Decision
 from parity.decision.terminal import lines
-from parity.measuring.model import Benched, Kept, Loss, Matrix, Measured
+from parity.measuring.model import Benched, Kept, Loss, Matrix, Measured, Start, Starts
 from tests.parity.decision.parts import bench, measured, soak, soaked, source
 
 
@@ -17,18 +17,34 @@ def weights(**given: int | Fraction) -> dict[str, Fraction]:
 
 
 def matrix(tier: str = "live", **losses: list[Loss]) -> Measured:
-    routes = {"binary": Kept(kept=10, cells=10), "sdk": Kept(kept=2, cells=10)}
     sessions = {"binary": Kept(kept=3, cells=6), "sdk": Kept(kept=6, cells=6)}
     data = Matrix(
         part=tier,  # type: ignore[arg-type]
         line="PASS",
         exit_code=0,
         expression="",
-        themes={"data_routes": routes},
+        themes={},
         sessions=sessions,
         losses={arm: losses.get(arm, []) for arm in ARMS},
     )
     return measured(data)
+
+
+def starts(**routes: list[str]) -> Measured:
+    asked = ["/v1/a", "/v1/b"]
+    arms = {
+        arm: Start(cold_start_s=[3.0, 2.0, 4.0], processes=1, memory_mb=90.0, routes=known)
+        for arm, known in routes.items()
+    }
+    return measured(Starts(asked=asked, arms=arms))
+
+
+def test_starts_are_read() -> None:
+    """The median of the cold starts, the routes that are known, and memory where no load was measured."""
+    found = decide({"starts": starts(binary=["/v1/a"], sdk=[])}, weights(), "w")
+    assert factor(found, "cold_start") == {"binary": 3.0, "sdk": 3.0}
+    assert factor(found, "routes") == {"binary": 1.0, "sdk": 0.0}
+    assert factor(found, "memory") == {"binary": 90.0, "sdk": 90.0}
 
 
 def loss(severity: str, clause: str = "errors.400", *, excused: bool = True) -> Loss:
@@ -41,14 +57,14 @@ def factor(decision: Decision, name: str) -> dict[str, float] | None:
 
 def test_the_sentence_says_when_it_would_be_the_other() -> None:
     """Who wins, what only the other can do, and the weights that turn it; turned past there, it is the other."""
-    parts = {"live": matrix(), "source": source(100, 50)}
+    parts = {"live": matrix(), "source": source(100, 50), "starts": starts(binary=["/v1/a", "/v1/b"], sdk=[])}
     found = decide(parts, weights(sessions=4, routes=1, lines=2), "my.yaml")
     assert found.sentence == (
-        "sdk, unless you need audio, files and the other `/v1/` data routes, or weigh other routes reached above 3.75 "
+        "sdk, unless you need audio, files and the other `/v1/` data routes, or weigh other routes reached above 3 "
         "(now 1)."
     )
     routes = next(w for w in found.factors if w.factor.name == "routes")
-    assert (routes.flip_exact, routes.direction) == ("15/4", "above")
+    assert (routes.flip_exact, routes.direction) == ("3", "above")
     past = Fraction(str(routes.flip_exact)) + Fraction(1, 1000)
     assert decide(parts, weights(sessions=4, routes=past, lines=2), "my.yaml").winner == "binary"
 
