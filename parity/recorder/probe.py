@@ -41,15 +41,20 @@ async def probe(scenario: Scenario) -> list[Probed]:
     return []
 
 
-async def probe_each(scenarios: Sequence[Scenario]) -> AsyncGenerator[tuple[Scenario, list[Probed]]]:
-    """Probe one scenario after the other, on one LiteLLM process; addresses of this run are taken out."""
+async def probe_each(
+    scenarios: Sequence[Scenario], *, process: bool = True
+) -> AsyncGenerator[tuple[Scenario, list[Probed]]]:
+    """Probe one scenario after the other, on one LiteLLM process; addresses of this run are taken out.
+
+    Without `process` only the functions are asked: some LiteLLMs' process doesn't start beside today's packages.
+    """
     with quick_retries():
-        async with started(scenarios) as servers, Recorder(servers) as recorder:
+        async with started(scenarios, process=process) as servers, Recorder(servers) as recorder:
             for scenario in scenarios:
                 yield (
                     scenario,
                     [
-                        await _probe(recorder, servers, scenario, request)
+                        await _probe(recorder, servers, scenario, request, process=process)
                         for request in scenario.client
                         if _route(request) is not None and isinstance(request.json_, dict)
                     ],
@@ -61,18 +66,15 @@ def _route(request: ClientRequest) -> str | None:
     return next((route for route in SDK_FUNCTIONS if path.endswith(f"/{route}")), None)
 
 
-async def _probe(recorder: Recorder, servers: Servers, scenario: Scenario, request: ClientRequest) -> Probed:
+async def _probe(
+    recorder: Recorder, servers: Servers, scenario: Scenario, request: ClientRequest, *, process: bool
+) -> Probed:
     tap = Tap()
     body: dict[str, Any] = dict(request.json_ or {})
     route = _route(request) or ""
     await recorder.forget(scenario)
-    async with httpx.AsyncClient(transport=TappedProcess(tap), timeout=60) as client:
-        headers = {"authorization": f"Bearer {servers.litellm_key}"}
-        async with client.stream(
-            "POST", f"{servers.litellm_url}/v1/{route}", json=body, headers=headers
-        ) as answer:
-            with contextlib.suppress(httpx.TransportError):
-                await answer.aread()
+    if process:
+        await _ask_process(tap, servers, route, body)
     params = litellm_params(scenario, "sdk", servers.provider_url, servers.refused_url)
     litellm.use_chat_completions_url_for_anthropic_messages = True  # as in the config of the process
     call = TappedSdk(tap, scenario.alias, [params], route)
@@ -83,8 +85,18 @@ async def _probe(recorder: Recorder, servers: Servers, scenario: Scenario, reque
                 pass
     seen = recorder.placeless(tap.recording(scenario))
     return Probed(
-        process=seen.process[0].answer,
+        process=seen.process[0].answer if process else None,
         sdk=seen.sdk[0].answer,
         process_upstream=await recorder.provider_calls("binary", scenario),
         sdk_upstream=await recorder.provider_calls("sdk", scenario),
     )
+
+
+async def _ask_process(tap: Tap, servers: Servers, route: str, body: dict[str, Any]) -> None:
+    async with httpx.AsyncClient(transport=TappedProcess(tap), timeout=60) as client:
+        headers = {"authorization": f"Bearer {servers.litellm_key}"}
+        async with client.stream(
+            "POST", f"{servers.litellm_url}/v1/{route}", json=body, headers=headers
+        ) as answer:
+            with contextlib.suppress(httpx.TransportError):
+                await answer.aread()

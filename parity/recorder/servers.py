@@ -16,7 +16,7 @@ from unittest.mock import patch
 from parity.catalogue.scenario import Scenario
 from parity.provider.server import refused_url, serve_in_thread
 from parity.targets.arms import Arm, litellm_process
-from parity.targets.deployments import QUICK_RETRIES, config_document
+from parity.targets.deployments import MOCKED_KEY, QUICK_RETRIES, config_document
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,21 @@ class Servers:
 
 
 @contextlib.asynccontextmanager
-async def started(scenarios: Iterable[Scenario]) -> AsyncIterator[Servers]:
+async def started(scenarios: Iterable[Scenario], *, process: bool = True) -> AsyncIterator[Servers]:
     """Start them for these scenarios, and stop them at the end; enter `quick_retries` before.
 
-    Raises `LiteLLMProcessError`.
+    Without `process` there is no LiteLLM process, and its address is nobody's. Raises `LiteLLMProcessError`.
     """
     served = list(scenarios)
     async with contextlib.AsyncExitStack() as closing:
         provider = closing.enter_context(serve_in_thread(map(patient, served)))
         refused = closing.enter_context(refused_url())
-        process = litellm_process(_config(served, "binary", provider.url, refused))
-        await closing.enter_async_context(process)
-        yield Servers(provider.url, refused, process.url, process.key)
+        if not process:
+            yield Servers(provider.url, refused, refused, MOCKED_KEY)
+            return
+        litellm = litellm_process(_config(served, "binary", provider.url, refused))
+        await closing.enter_async_context(litellm)
+        yield Servers(provider.url, refused, litellm.url, litellm.key)
 
 
 def quick_retries() -> contextlib.AbstractContextManager[Any]:

@@ -21,9 +21,12 @@ from parity.recording.file import RecordingError, SdkAnswer, SdkException
 from parity.recording.litellm_import import litellm
 from proxies.support.redact import redact_headers
 
-BaseResponsesAPIStreamingIterator = resolve_name(
-    "litellm.responses.streaming_iterator:BaseResponsesAPIStreamingIterator"
-)
+try:
+    BaseResponsesAPIStreamingIterator = resolve_name(
+        "litellm.responses.streaming_iterator:BaseResponsesAPIStreamingIterator"
+    )
+except ImportError:  # LiteLLM before 1.63, which `parity bisect` may go back to
+    BaseResponsesAPIStreamingIterator = object
 
 _CLASS, _UNSET = "$class", "$unset"
 

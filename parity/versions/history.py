@@ -62,9 +62,11 @@ class Selected:
     def play(self, env: Environment) -> Seen:
         """Return what is seen in an environment, from its cache where it was played before. Raises `NotPlayed`."""
         seen: dict[str, dict[str, Any]] = {scenario.id: {} for scenario in self.scenarios}
-        for kind in ("alone", "binary", "sdk-proxy"):
-            wanted = {"process", "sdk"} if kind == "alone" else {kind}
-            if wanted.isdisjoint(self.subjects):
+        kinds = {"process,sdk": "process", "sdk": "sdk", "binary": "binary", "sdk-proxy": "sdk-proxy"}
+        if "process" in self.subjects:
+            del kinds["sdk"]
+        for kind, needed in kinds.items():
+            if needed not in self.subjects:
                 continue
             for scenario, by_subject in self._cached(env, kind).items():
                 seen[scenario] |= {s: v for s, v in by_subject.items() if s in self.subjects}
@@ -72,17 +74,17 @@ class Selected:
 
     def _cached(self, env: Environment, kind: str) -> Seen:
         key = hashlib.sha256("\n".join(sorted(map(fingerprint, self.scenarios))).encode()).hexdigest()[:16]
-        file = env.python.parents[1] / "seen" / f"{kind}-{key}.json"
+        file = env.python.parents[1] / "seen" / f"{kind.replace(',', '-')}-{key}.json"
         if not file.is_file() or not env.kept:
-            played = self._alone(env) if kind == "alone" else self._proxy(env, kind)
+            played = self._proxy(env, kind) if kind in ("binary", "sdk-proxy") else self._alone(env, kind)
             write_text_atomic(file, json.dumps(played))
         seen: Seen = json.loads(file.read_text(encoding="utf-8"))
         return seen
 
-    def _alone(self, env: Environment) -> Seen:
+    def _alone(self, env: Environment, subjects: str) -> Seen:
         with TemporaryDirectory(prefix="parity-") as folder:
             out = Path(folder) / "seen.json"
-            _run(env, ["parity.versions.alone", str(out), self.expression, *map(str, self.paths)])
+            _run(env, ["parity.versions.alone", str(out), subjects, self.expression, *map(str, self.paths)])
             seen: Seen = json.loads(out.read_text(encoding="utf-8"))
         return seen
 

@@ -11,24 +11,13 @@ import pytest
 
 from parity.versions import environments
 from parity.versions.environments import NotInstallable, environment, releases
+from tests.parity.versions.copies import copy_of_litellm
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-def copy_of_litellm(folder: Path, version: str = "1.2.3", needs: str = "click>=1") -> Path:
-    """A package that goes by LiteLLM's name."""
-    (folder / "litellm").mkdir(parents=True)
-    (folder / "litellm" / "__init__.py").write_text("planted = True\n")
-    about = folder / f"litellm-{version}.dist-info"
-    about.mkdir()
-    extra = 'Requires-Dist: litellm-proxy==9; extra == "proxy"\n'
-    text = f"Metadata-Version: 2.1\nName: litellm\nVersion: {version}\nRequires-Dist: {needs}\n{extra}"
-    (about / "METADATA").write_text(text)
-    return folder
 
 
 def test_a_folder_is_a_version(tmp_path: Path) -> None:

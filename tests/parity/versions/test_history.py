@@ -134,7 +134,7 @@ def test_what_was_seen_is_kept_with_its_environment(tmp_path: Path, monkeypatch:
     kept = Environment("1", tmp_path / "bin" / "python", "1", 0.0)
     assert selected.play(kept) == selected.play(kept) == {"chat.plain": {"sdk": [2]}}
     assert len(runs) == 1
-    assert runs[0][2:] == ["plain", str(tmp_path)]
+    assert runs[0][2:] == ["sdk", "plain", str(tmp_path)]
     selected.play(Environment("copy", kept.python, "1", 0.0, kept=False))
     assert len(runs) == 2
 
