@@ -34,8 +34,6 @@ WITHIN = 1.0
 BUSY = 3
 """How much slower a machine may be on which other tests run."""
 CONNECTIONS = 100
-LONG = 20_000_000
-"""Characters of a text that is still allowed."""
 FLOODED = 1024 * 1024
 """Bytes of a stream after which it is in full flow."""
 AUTH = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
@@ -128,16 +126,6 @@ def test_too_much_is_refused_at_once(proxy: Attacked, case: str) -> None:
 def test_as_much_as_may_be_keeps_nobody_waiting(proxy: Attacked, path: str, model: str) -> None:
     """The most messages and tools that are allowed reach the provider, and `/health` answers meanwhile."""
     body: dict[str, Any] = {"model": model, "max_tokens": 5, "messages": HI * 2048}
-    with Watch(proxy.url).running() as watch:
-        assert proxy.ask(path, body).status_code == 200
-    assert watch.slowest < AT_MOST * BUSY
-
-
-@pytest.mark.parametrize("model", ["openai", "claude"])
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
-def test_a_long_text_keeps_nobody_waiting(proxy: Attacked, path: str, model: str) -> None:
-    """A body of 20 MB, one text, reaches the provider, and `/health` answers meanwhile."""
-    body = {"model": model, "max_tokens": 5, "messages": [{"role": "user", "content": "a" * LONG}]}
     with Watch(proxy.url).running() as watch:
         assert proxy.ask(path, body).status_code == 200
     assert watch.slowest < AT_MOST * BUSY

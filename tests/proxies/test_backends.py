@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import time
 import warnings
+from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -218,3 +223,42 @@ async def test_warnings_of_the_process_stay_as_they_are(arm: BinaryArm) -> None:
             await backend.start()
         assert warnings.filters == before
     await backend.aclose()
+
+
+@pytest.mark.parametrize("call", [CHAT, MESSAGES], ids=["chat", "messages"])
+async def test_a_long_text_keeps_nobody_waiting(arm: BinaryArm, call: Call) -> None:
+    """The loop is held at once no longer than it takes to write the text as JSON a few times."""
+    text = "a" * 8_000_000
+    once = min(_writing(text) for _ in range(3))
+    arm.answers(COMPLETION if call is CHAT else MESSAGE)
+    backend = arm.backend()
+    long = replace(call, params={**call.params, "messages": [{"role": "user", "content": text}]})
+    # The shortest of some: what LiteLLM does once, after its first calls, isn't what is measured.
+    held = min([await _held_by(backend.complete(long)) for _ in range(4)])
+    await backend.aclose()
+    assert held < 4 * once
+
+
+def _writing(text: str) -> float:
+    began = time.thread_time()
+    json.dumps(text)
+    return time.thread_time() - began
+
+
+async def _held_by(work: Awaitable[Any]) -> float:
+    """The longest turn of the loop while `work` is done, in seconds of this thread's own time."""
+    turns = [0.0]
+
+    async def watch() -> None:
+        while True:
+            began = time.thread_time()
+            await asyncio.sleep(0)
+            turns.append(time.thread_time() - began)
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0)
+    try:
+        await work
+    finally:
+        watching.cancel()
+    return max(turns)
