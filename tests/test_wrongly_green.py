@@ -172,3 +172,15 @@ def test_one_cause_is_told_once(tmp_path: Path) -> None:
     assert done.output.count("x-served-by") == 1
     assert f"and {count - 3} more" in done.output
     assert len(done.output.splitlines()) < 15
+
+
+def test_an_official_client_asks(tmp_path: Path) -> None:
+    """What it can't ask is counted and left out; its retries are in the file."""
+    with served(endpoints.right) as url:
+        done = observe(url, tmp_path / "out.jsonl", *CHAT, "--client", "openai")
+        none = observe(url, tmp_path / "none.jsonl", "-k", "models.list", "--client", "openai")
+    assert done.exit_code == 0, done.output
+    assert "scenarios that the client openai can't ask" in done.output
+    exchanges = [e for o in ObservationFile.read(tmp_path / "out.jsonl").observations for e in o.exchanges]
+    assert {exchange.attempts for exchange in exchanges} == {1}
+    assert none.exit_code == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
@@ -33,6 +34,7 @@ from parity.observation.outcome import tally
 from parity.support.progress import progress
 from parity.targets.arms import Arm
 from parity.targets.endpoint import Words, ask_first
+from parity.targets.official import PLAYERS, Player, playable
 from parity.targets.target import UrlTarget, host_of
 from proxies.support.terminal import say
 
@@ -55,6 +57,12 @@ from proxies.support.terminal import say
     help="With a URL: the environment variable that holds its API key.",
 )
 @header_option("--header", "headers", text="With a URL: a header of every request (repeatable).")
+@click.option(
+    "--client",
+    "player",
+    type=click.Choice(PLAYERS),
+    help="With a URL: the official Python client that asks, with its own retries.",
+)
 @tier_option
 @scenarios_option
 @expression_option
@@ -70,6 +78,7 @@ def observe(
     name: str | None,
     api_key_env: str,
     headers: dict[str, str],
+    player: Player | None,
     tier: Tier,
     paths: tuple[Path, ...],
     expression: str,
@@ -94,12 +103,14 @@ def observe(
         if not model:
             raise click.UsageError("a URL needs --model: the name to ask for")
         key = key_from(api_key_env)
-        url = UrlTarget(name or host_of(target_name), target_name, key, model, headers)
+        url = UrlTarget(name or host_of(target_name), target_name, key, model, headers, player)
         chosen = Selection(expression).of(loaded.for_tier("live"))
+        if player is not None:
+            chosen = _asked_by(player, chosen)
         observations: Sequence[Observation] = _ask(url, chosen, Words(key_variable=api_key_env))
         head = Header(target=url.name, tier="live", catalogue="", endpoint=True, versions=versions())
     elif target_name in get_args(Arm):
-        _refuse(context, ("model", "api_key_env", "headers"), "only for a URL")
+        _refuse(context, ("model", "api_key_env", "headers", "player"), "only for a URL")
         arm: Arm = target_name  # type: ignore[assignment]
         plan = matrix.Plan(tier, (arm,), paths, expression, workers, ledger, litellm)
         done, made_with = matrix.play(loaded, plan)
@@ -130,6 +141,15 @@ def _refuse(context: click.Context, names: Sequence[str], why: str) -> None:
         given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
         if given and parameter.name in names:
             raise click.UsageError(f"{parameter.opts[-1]} is {why}")
+
+
+def _asked_by(player: Player, chosen: Sequence[Scenario]) -> list[Scenario]:
+    """Return the scenarios that an official client can ask, and count the others. Raises `Unusable`."""
+    if find_spec(player) is None:
+        raise Unusable(f"the client {player} isn't installed: pip install {player}")
+    asked = [scenario for scenario in chosen if playable(scenario, player)]
+    say(f"left out: {len(chosen) - len(asked)} scenarios that the client {player} can't ask", err=True)
+    return asked
 
 
 def playable_on_urls(chosen: Sequence[Scenario]) -> list[Scenario]:

@@ -63,7 +63,7 @@ def diff(left: Observation, right: Observation) -> list[Difference]:
 
 def _exchange(left: Exchange, right: Exchange, at: Parts) -> list[Difference]:
     found: list[Difference] = []
-    for name in ("method", "path", "failed", "hung_up"):
+    for name in ("method", "path", "failed", "hung_up", "attempts", "raised"):
         found += _changes("effect", getattr(left, name), getattr(right, name), (*at, name))
     at = (*at, "response")
     if left.response is not None and right.response is not None:

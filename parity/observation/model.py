@@ -71,6 +71,10 @@ class Exchange(Frozen):
     response: Response | None = None
     failed: str | None = None
     hung_up: bool = False
+    attempts: int = Field(
+        1, description="how often an official client sent it: its own retries, and the first"
+    )
+    raised: str | None = Field(None, description="the exception of an official client, by its class")
 
 
 class UpstreamCall(Frozen):

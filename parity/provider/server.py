@@ -37,6 +37,7 @@ from parity.provider.control import (
 )
 from parity.provider.memory import FOLDER, unexpected
 from parity.provider.own_answers import models_reply, refusal, unaddressed
+from parity.provider.signatures import altered, signed
 from parity.provider.wire import Request, read_request, reset, send_reply
 from parity.support.json import read_json
 
@@ -207,7 +208,10 @@ class StubProvider:
         route = f"{request.method} /{address.rest.removeprefix(f'{FOLDER}/') if is_lookup else address.rest}"
         call = ProviderCall(route=route, headers=request.headers, body=request.parsed_body())
         self._received.append(Received(target=address.target, scenario=address.scenario, call=call))
-        await self._answer(cell, call, cell.next_reply(call, is_lookup), request.method, reader, writer)
+        reply = cell.next_reply(call, is_lookup)
+        if self._scenarios[address.scenario].deployment.provider == "anthropic" and not is_lookup:
+            reply = altered(call.body, signed(self._scenarios[address.scenario])) or reply
+        await self._answer(cell, call, reply, request.method, reader, writer)
 
     def _overview(self, method: str) -> ProviderReply:
         """Answer at `/_control`: all that was received, in order; DELETE forgets it."""

@@ -166,6 +166,13 @@ async def _unless_called(
                 await sending.result().aclose()
 
 
+async def read_response(response: httpx.Response) -> Response:
+    """Read the whole response of a client that doesn't hang up."""
+    seen = await _read(response, None, None)
+    assert seen is not None
+    return seen
+
+
 async def _read(
     response: httpx.Response, hang_up_after: int | None, on_frame: OnFrame | None
 ) -> Response | None:

@@ -27,6 +27,7 @@ from parity.targets.asgi import StreamingASGITransport
 from parity.targets.client import Credentials, play
 from parity.targets.deployments import MOCKED_KEY, config_document
 from parity.targets.doubles import Seen, mocked_binary, mocked_sdk
+from parity.targets.official import Player, play_with
 from proxies.support.redact import redact_headers, redact_json
 
 CANCEL_DEADLINE = 5.0
@@ -190,7 +191,7 @@ class LiveTarget:
 @dataclass(frozen=True)
 class UrlTarget:
     """Plays scenarios on any OpenAI-compatible endpoint. `model` is asked for instead of the scenario's
-    alias, unless it is empty.
+    alias, unless it is empty. `player` is the official client that asks; None asks without one.
 
     `url` is with or without the `/v1` that clients' base URLs end in. An empty key is not sent.
     """
@@ -200,6 +201,7 @@ class UrlTarget:
     key: str = field(repr=False)
     model: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    player: Player | None = None
     tier: Tier = "live"
 
     @property
@@ -215,10 +217,14 @@ class UrlTarget:
                 ]
             }
         )
+        keys = Credentials(self.key)
+        if self.player is not None:
+            exchanges = await play_with(self.player, self.base, asked, keys, dict(self.headers))
+            return Observation(scenario=scenario.id, target=self.name, tier=self.tier, exchanges=exchanges)
         async with AsyncClient(
             base_url=self.base, headers=dict(self.headers), trust_env=False, timeout=120
         ) as client:
-            exchanges = await play(client, asked, keys=Credentials(self.key))
+            exchanges = await play(client, asked, keys=keys)
         return Observation(scenario=scenario.id, target=self.name, tier=self.tier, exchanges=exchanges)
 
 
