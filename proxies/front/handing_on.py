@@ -81,7 +81,7 @@ def check_counted(body: Mapping[str, Any], deployments: Iterable[Deployment]) ->
 
 
 def counted(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a provider is to count: all but what is meant for LiteLLM."""
+    """Return what a provider is to count: all but what is meant for LiteLLM."""
     return {name: value for name, value in body.items() if name != "drop_params"}
 
 
