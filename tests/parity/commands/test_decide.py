@@ -112,7 +112,8 @@ def test_the_page_goes_on_with_the_scenarios(tmp_path: Path) -> None:
     (tmp_path / "mocked-report.json").write_text(json_report.render(report))
     data = matrix.summed(report.verdict.model_dump(mode="json"))
     (tmp_path / "mocked.json").write_text(measured(data).model_dump_json())
-    assert called("decide", "--from", tmp_path).exit_code == 0
+    said = called("decide", "--from", tmp_path)
+    assert said.exit_code == 0, said.output
     page = (tmp_path / "decision.html").read_text()
     assert page.index('id="decision"') < page.index('id="scenarios"')
     ids = re.findall(r' id="([^"]+)"', page)
