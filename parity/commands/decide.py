@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -10,9 +11,12 @@ import click
 from parity.commands.options import Unusable, workers_option
 from parity.decision import factors, fragment, markdown, weights
 from parity.decision.deciding import decide as decided
+from parity.decision.model import Decision
 from parity.decision.terminal import lines
 from parity.measuring import collect
 from parity.measuring.model import Measured, MeasureError
+from parity.report.html import render_all
+from parity.report.reading import read
 from parity.support.files import check_writable, write_text_atomic
 from proxies.support.terminal import say
 
@@ -124,7 +128,7 @@ def decide(
     decision = decided(parts, weighing, file.name)
     written = {
         target / "decision.json": decision.model_dump_json(indent=1) + "\n",
-        target / "decision.html": fragment.page(decision, parts),
+        target / "decision.html": _page(decision, parts, source or folder),
         **({page: markdown.render(decision)} if page else {}),
     }
     if readme is not None:
@@ -138,6 +142,18 @@ def decide(
     for line in [decision.model_dump_json(indent=1)] if as_json else lines(decision):
         say(line)
     sys.exit(int(source is None and any(part.data is None for part in parts.values())))
+
+
+def _page(decision: Decision, parts: Mapping[str, Measured], folder: Path) -> str:
+    """Render the decision, and below it each scenario of the tiers whose reports were kept beside the parts."""
+    files = [
+        folder / f"{tier}-report.json" for tier in ("live", "mocked") if tier in parts and parts[tier].data
+    ]
+    reports = [read(file) for file in files if file.is_file()]
+    if not reports:
+        return fragment.page(decision, parts)
+    known = {scenario.id for report in reports for scenario in report.verdict.scenarios}
+    return render_all(reports, fragment.section(decision, parts, known), fragment.style())
 
 
 def _loaded(source: Path) -> dict[str, Measured]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ def style() -> str:
     return (FOLDER / "decision.css").read_text(encoding="utf-8")
 
 
-def section(decision: Decision, parts: Mapping[str, Measured]) -> Markup:
-    """Render the section `#decision`. Every text in it is escaped."""
+def section(decision: Decision, parts: Mapping[str, Measured], known: Collection[str] = ()) -> Markup:
+    """Render the section `#decision`; scenarios in `known` are links to theirs. Every text in it is escaped."""
     drawn = plots.all_of(parts)
     return Markup(  # noqa: S704  # the template escapes
         _environment()
@@ -42,6 +42,7 @@ def section(decision: Decision, parts: Mapping[str, Measured]) -> Markup:
             titles=[_title(one) for one in drawn],
             arms=ARMS,
             number=number,
+            known=known,
         )
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from jsonschema import Draft202012Validator
 
 from parity.cli import main
 from parity.decision.model import ARMS, Decision, decision_schema
-from parity.measuring import collect
+from parity.measuring import collect, matrix
 from parity.measuring.collect import Part
 from parity.measuring.model import MeasureError, read
-from tests.parity.decision.parts import source
+from parity.report import json as json_report
+from tests.parity.decision.parts import measured, source
+from tests.parity.report.verdicts import full
 
 MEASURED = Path(__file__).with_name("measurements")
 """Files of a real `parity measure --quick`."""
@@ -101,3 +104,19 @@ def test_a_part_without_a_result_is_said(tmp_path: Path) -> None:
     measured = called("measure", "--quick", "--out", tmp_path)
     assert (measured.exit_code, measured.stdout) == (1, "source: measured\nbench: no such thing here\n")
     assert called("measure", "--quick", "--out", tmp_path, "--part", "source").exit_code == 0
+
+
+def test_the_page_goes_on_with_the_scenarios(tmp_path: Path) -> None:
+    """Where a tier's report was kept beside the parts, one page has the decision first and each scenario below it."""
+    report = full()
+    (tmp_path / "mocked-report.json").write_text(json_report.render(report))
+    data = matrix.summed(report.verdict.model_dump(mode="json"))
+    (tmp_path / "mocked.json").write_text(measured(data).model_dump_json())
+    said = called("decide", "--from", tmp_path)
+    assert said.exit_code == 0, said.output
+    page = (tmp_path / "decision.html").read_text()
+    assert page.index('id="decision"') < page.index('id="scenarios"')
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert [name for name, times in Counter(ids).items() if times > 1] == []
+    for target in re.findall(r'href="#([^"~]+)"', page[: page.index('id="scenarios"')]):
+        assert target in ids
