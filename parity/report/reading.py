@@ -50,6 +50,7 @@ def _without_computed(data: dict[str, Any]) -> dict[str, Any]:
         for name in COMPUTED:
             verdict.pop(name, None)
         for scenario in verdict.get("scenarios", ()):
+            scenario.pop("parity_by_target", None)
             for difference in scenario.get("differences", ()):
                 _absent(difference)
             for cell in scenario.get("cells", {}).values():
