@@ -102,7 +102,7 @@ def test_all_gateways_make_one_table_and_can_be_resumed(asked: list[str], tmp_pa
     """One command writes everything; what was interrupted is gone on with, what is right isn't judged again."""
     done = CliRunner().invoke(main, ["judge", "--all", "-k", "chat.plain"])
     assert done.exit_code == 2
-    assert "8 gateways, " in done.output
+    assert "9 gateways, " in done.output
     assert "nginx: apt-get is missing" in done.output
     folder = tmp_path / "gateways-report"
     assert {path.name for path in folder.iterdir()} >= {
@@ -113,7 +113,7 @@ def test_all_gateways_make_one_table_and_can_be_resumed(asked: list[str], tmp_pa
     }
     assert "| Portkey |" in (tmp_path / "docs" / "gateways.md").read_text()
     assert "Portkey" in (folder / "gateways.html").read_text()
-    assert len(asked) == len(set(asked)) == 8
+    assert len(asked) == len(set(asked)) == 9
     asked.clear()
     again = CliRunner().invoke(main, ["judge", "--all", "--resume", "-k", "chat.plain"])
     assert asked == ["nginx"]
@@ -121,7 +121,7 @@ def test_all_gateways_make_one_table_and_can_be_resumed(asked: list[str], tmp_pa
     assert (folder / "gateways.html").read_text().count("<tbody>") == 2
     asked.clear()
     CliRunner().invoke(main, ["judge", "--all", "--resume", "-k", "chat.tool_call"])
-    assert len(asked) == 8
+    assert len(asked) == 9
 
 
 def test_nothing_left_to_judge_writes_the_pages(asked: list[str], tmp_path: Path) -> None:
