@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from parity.judging.jsondiff import ABSENT
+from parity.judging.verdict import ScenarioVerdict, Verdict
 from parity.report.schema import FORMAT, Report
 from parity.support.json import read_json
 
-COMPUTED = ("ok", "exit_code", "line")
 VALUES = ("left", "right", "expected", "actual")
 
 
@@ -47,16 +47,20 @@ def read(path: Path) -> Report:
 def _without_computed(data: dict[str, Any]) -> dict[str, Any]:
     verdict = data.get("verdict")
     if isinstance(verdict, dict):
-        for name in COMPUTED:
-            verdict.pop(name, None)
+        _drop(verdict, Verdict)
         for scenario in verdict.get("scenarios", ()):
-            scenario.pop("parity_by_target", None)
+            _drop(scenario, ScenarioVerdict)
             for difference in scenario.get("differences", ()):
                 _absent(difference)
             for cell in scenario.get("cells", {}).values():
                 for violation in cell.get("violations", ()):
                     _absent(violation)
     return data
+
+
+def _drop(data: dict[str, Any], model: type[BaseModel]) -> None:
+    for name in model.model_computed_fields:
+        data.pop(name, None)
 
 
 def _absent(found: dict[str, Any]) -> None:

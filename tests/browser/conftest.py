@@ -15,9 +15,9 @@ CHROMIUM = next(
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it runs, no other test can start an event loop
 def browser() -> Iterator[Any]:
-    """Starts Chromium once; where there is none, or no playwright, says what to do."""
+    """Starts Chromium once a file; where there is none, or no playwright, says what to do."""
     if CHROMIUM is None and os.environ.get("PARITY_BROWSER"):
         pytest.fail("no chromium is installed here, and `tox -e browser` needs one")
     if CHROMIUM is None:
