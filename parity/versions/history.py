@@ -29,6 +29,8 @@ from proxies.support.redact import redact_text
 
 SUBJECTS = ("process", "sdk", "binary", "sdk-proxy")
 PLAY_DEADLINE = 3600.0
+_HOW_KEPT = frozenset(["$class", "$unset"])
+"""Say how an object of LiteLLM's is written down, not what is in it."""
 
 Seen = Mapping[str, Mapping[str, Any]]
 """An answer or an observation by scenario, then by subject."""
@@ -124,6 +126,8 @@ def differences(before: Seen, after: Seen, scenarios: Iterable[Scenario], under:
             if subject not in one or subject not in other:
                 continue
             for parts, left, right in changes(one[subject], other[subject], ()):
+                if not _HOW_KEPT.isdisjoint(parts):
+                    continue
                 if (path := to_path(parts)).startswith(under or "$"):
                     was, now = (ABSENT.value if value is ABSENT else value for value in (left, right))
                     found.append(Change(scenario.id, subject, path, was, now, tuple(scenario.clauses)))

@@ -119,6 +119,8 @@ def test_what_is_there_on_one_side_alone_is_absent_on_the_other() -> None:
     [change] = differences(one, other, [SCENARIO])
     assert (change.subject, change.path, change.before, change.after) == ("process", "$.b", "<absent>", None)
     assert differences(one, {}, [SCENARIO]) == []
+    classed = {"chat.plain": {"process": {"a": 1, "$class": "litellm:Usage", "$unset": ["b"]}}}
+    assert differences(one, classed, [SCENARIO]) == []
 
 
 def test_what_was_seen_is_kept_with_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
