@@ -38,7 +38,7 @@ class _Way:
 class _Client:
     name: str
     base: str
-    """What the base URL of this client ends in."""
+    """The path that the base URL of this client ends in."""
     ways: dict[str, _Way]
 
 
