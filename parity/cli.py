@@ -8,23 +8,35 @@ from __future__ import annotations
 
 import click
 
-from parity.commands.bench import bench
-from parity.commands.compare import compare
-from parity.commands.decide import decide, measure
-from parity.commands.diff import diff
-from parity.commands.judge import judge
-from parity.commands.ledger import ledger
-from parity.commands.observe import observe
-from parity.commands.options import Group
-from parity.commands.provider import provider
-from parity.commands.record import check_mocks, probe, record
-from parity.commands.report import report, trend
-from parity.commands.run import run
-from parity.commands.show import list_, schema, show
-from parity.commands.versions import bisect_, changelog, versions_
+from parity.commands.group import Group
+
+PLACES = {
+    "run": "parity.commands.run:run",
+    "compare": "parity.commands.compare:compare",
+    "diff": "parity.commands.diff:diff",
+    "list": "parity.commands.listing:list_",
+    "show": "parity.commands.show:show",
+    "schema": "parity.commands.show:schema",
+    "ledger": "parity.commands.ledger:ledger",
+    "measure": "parity.commands.decide:measure",
+    "decide": "parity.commands.decide:decide",
+    "report": "parity.commands.report:report",
+    "trend": "parity.commands.report:trend",
+    "judge": "parity.commands.judge:judge",
+    "bench": "parity.commands.bench:bench",
+    "observe": "parity.commands.observe:observe",
+    "provider": "parity.commands.provider:provider",
+    "record": "parity.commands.record:record",
+    "check-mocks": "parity.commands.record:check_mocks",
+    "probe": "parity.commands.record:probe",
+    "versions": "parity.commands.versions:versions_",
+    "bisect": "parity.commands.versions:bisect_",
+    "changelog": "parity.commands.versions:changelog",
+}
+"""Each command's name, and the module and function that it is; imported when it is called."""
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, places=PLACES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="proxy-parity", prog_name="parity")
 def main() -> None:
     """Play every scenario on both architectures, and tell whether they behave the same.
@@ -44,32 +56,6 @@ def main() -> None:
 
     Exit codes: 0 no unexplained difference, 1 differences, 2 usage or set-up error.
     """
-
-
-for command in (
-    run,
-    compare,
-    diff,
-    list_,
-    show,
-    schema,
-    ledger,
-    measure,
-    decide,
-    report,
-    trend,
-    judge,
-    bench,
-    observe,
-    provider,
-    record,
-    check_mocks,
-    probe,
-    versions_,
-    bisect_,
-    changelog,
-):
-    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ ORDER = {
 
 LEAVES = {
     "proxies.support.command_group",
+    "proxies.support.console",
     "proxies.support.jsontext",
     "proxies.support.litellm_environment",
     "proxies.support.redact",

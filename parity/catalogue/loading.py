@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from parity.catalogue.parsed import Parsed
 from parity.catalogue.scenario import Json, Part, Scenario, Tier
+from parity.support.files import cache_folder
 from parity.support.interrupts import held_back
-from proxies.support import yamlfile
+
+if TYPE_CHECKING:
+    from proxies.support.yamlfile import YamlFile
 
 BUILT_IN = Path(__file__).parents[1] / "scenarios"
 SUFFIXES = (".yaml", ".yml")
@@ -63,6 +67,7 @@ class Catalogue:
                 if scenario.id in found:
                     problems.append(f"{file}: id {scenario.id!r} is taken by {found[scenario.id][1]}")
                 found[scenario.id] = (scenario, file)
+        _store(cache_folder()).keep()
         if problems:
             raise CatalogueError(problems)
         ordered = sorted(found)
@@ -173,29 +178,60 @@ def _read_file(path: Path, _mtime_ns: int, _size: int) -> tuple[Scenario, ...]:
 
 
 def _scenarios(path: Path) -> Iterator[Scenario]:
-    try:
-        file = yamlfile.load(path)
-    except (yamlfile.YamlError, OSError) as error:
-        raise CatalogueError([str(error)]) from None
-    if not isinstance(file.data, dict):
+    data = _data(path)
+    if not isinstance(data, dict):
         raise CatalogueError([f"{path}:1: a scenario file holds a mapping with id, title, client, expect"])
-    document = dict(file.data)
+    document = dict(data)
     base_id = document.get("id")
     try:
         cases = Cases(cases=document.pop("cases")).cases if "cases" in document else {"": {}}
     except ValidationError as error:
-        raise CatalogueError(yamlfile.explain(error, file)) from None
+        raise _explained(error, path) from None
     for case, values in cases.items():
         full_id = f"{base_id}[{case}]" if case else base_id
         try:
             filled = _fill(document, {**values, "model": full_id})
         except _UnfilledError as error:
             where = f" (case {case!r})" if case else ""
-            raise CatalogueError([f"{file.where(error.loc)}: {error}{where}"]) from None
+            raise CatalogueError([f"{_parsed(path).where(error.loc)}: {error}{where}"]) from None
         try:
             yield Scenario.model_validate({**filled, "id": full_id} if "id" in document else filled)
         except ValidationError as error:
-            raise CatalogueError(yamlfile.explain(error, file, _Written)) from None
+            raise _explained(error, path, _Written) from None
+
+
+def _data(path: Path) -> Any:
+    """Return what the file at `path` says. Raises `CatalogueError`."""
+    store = _store(cache_folder())
+    try:
+        content = path.read_bytes()
+    except OSError:
+        content = b""
+    if (known := store.get(content)) is not None:
+        return known
+    data = _parsed(path).data
+    store.put(content, data)
+    return data
+
+
+def _parsed(path: Path) -> YamlFile:
+    from proxies.support import yamlfile  # with its parsers; most often the store knows the file
+
+    try:
+        return yamlfile.load(path)
+    except (yamlfile.YamlError, OSError) as error:
+        raise CatalogueError([str(error)]) from None
+
+
+def _explained(error: ValidationError, path: Path, model: type[Part] | None = None) -> CatalogueError:
+    from proxies.support import yamlfile
+
+    return CatalogueError(yamlfile.explain(error, _parsed(path), model))
+
+
+@lru_cache(maxsize=8)
+def _store(folder: Path) -> Parsed:
+    return Parsed(folder)
 
 
 class _UnfilledError(Exception):

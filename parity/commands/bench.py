@@ -16,7 +16,7 @@ from parity.bench.run import Bench, Plan
 from parity.bench.subjects import DEFAULT, missing, named
 from parity.bench.workloads import DEFAULT as WORKLOADS
 from parity.bench.workloads import Workload, WorkloadError, find
-from parity.commands.options import Unusable
+from parity.commands.group import Unusable
 from parity.gateways.process import GatewayError, install
 from parity.support.files import check_writable, write_text_atomic
 from parity.support.progress import progress

@@ -17,9 +17,9 @@ from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Scenario
 from parity.catalogue.selection import Selection
 from parity.catalogue.strangers import for_strangers, tokens_of
+from parity.commands.group import Unusable
 from parity.commands.observe import playable_on_urls, requests_of
 from parity.commands.options import (
-    Unusable,
     expression_option,
     finish,
     header_option,

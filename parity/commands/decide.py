@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from parity.commands.options import Unusable, workers_option
+from parity.commands.group import Unusable
+from parity.commands.options import workers_option
 from parity.decision import factors, fragment, markdown, weights
 from parity.decision.deciding import decide as decided
 from parity.decision.model import Decision

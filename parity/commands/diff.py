@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
+from parity.commands.group import Unusable
 from parity.commands.options import (
-    Unusable,
     finish,
     json_option,
     ledger_option,

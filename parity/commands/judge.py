@@ -15,7 +15,8 @@ from parity import report
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Scenario
 from parity.catalogue.selection import Selection
-from parity.commands.options import Unusable, expression_option, load, scenarios_option
+from parity.commands.group import Unusable
+from parity.commands.options import expression_option, load, scenarios_option
 from parity.gateways import html
 from parity.gateways import profile as profiles
 from parity.gateways.judging import GatewayVerdict, judge_gateway

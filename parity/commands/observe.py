@@ -15,8 +15,8 @@ from click.core import ParameterSource
 from parity import matrix
 from parity.catalogue.scenario import Scenario, Tier
 from parity.catalogue.selection import Selection
+from parity.commands.group import Unusable
 from parity.commands.options import (
-    Unusable,
     expression_option,
     header_option,
     key_from,

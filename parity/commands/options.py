@@ -7,60 +7,21 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from parity import matrix, report
 from parity.catalogue import loading as catalogues
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import TIERS, Scenario
-from parity.catalogue.selection import SelectionError
-from parity.gateways.profile import ProfileError
-from parity.judging import ledger as ledgers
-from parity.judging.verdict import Verdict
-from parity.observation.file import ObservationFileError
-from parity.recording import file as recordings
-from parity.report import terminal
-from parity.report.evidence import Evidence
-from parity.report.reading import ReportError
-from parity.report.schema import Unseen
-from parity.targets.endpoint import EndpointError
-from proxies.support import command_group
+from parity.commands.group import Unusable
 from proxies.support.redact import redact_text
 from proxies.support.terminal import say
 
-EXPECTED = (
-    catalogues.CatalogueError,
-    EndpointError,
-    ledgers.LedgerError,
-    matrix.MatrixError,
-    ObservationFileError,
-    ProfileError,
-    recordings.RecordingError,
-    ReportError,
-    SelectionError,
-)
-
-
-class Group(command_group.Group):
-    """Turns errors that a user can correct into one message and exit code 2, never a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except EXPECTED as error:
-            raise Unusable(str(error)) from None
-        except OSError as error:  # a full disk, a folder that may not be written to
-            where = f"{error.filename}: " if error.filename else ""
-            raise Unusable(f"{where}{error.strerror or error}") from None
-
-
-class Unusable(click.ClickException):
-    """Reports a usage error, or something that is not installed or reachable here."""
-
-    exit_code = 2
-
+if TYPE_CHECKING:
+    from parity.judging.verdict import Verdict
+    from parity.report.evidence import Evidence
+    from parity.report.schema import Unseen
 
 scenarios_option = click.option(
     "--scenarios",
@@ -76,10 +37,18 @@ tier_option = click.option(
     show_default=True,
     help="mocked: in this process, no sockets. live: real LiteLLM, stub provider on loopback.",
 )
+
+
+def _built_in_ledger() -> Path:
+    from parity.judging.ledger import BUILT_IN  # with pydantic's models of its entries
+
+    return BUILT_IN
+
+
 ledger_option = click.option(
     "--ledger",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    default=ledgers.BUILT_IN,
+    default=_built_in_ledger,
     help="The ledger of known divergences (default: the built-in one).",
 )
 litellm_option = click.option(
@@ -175,6 +144,9 @@ def finish(
 
     With `as_json` stdout is the JSON report alone.
     """
+    from parity import report  # its templates take a while to be imported, and `parity list` has no report
+    from parity.report import terminal
+
     made = report.build(verdict, catalogue=catalogue, versions=made_with, evidence=evidence, unseen=unseen)
     for node, text in sorted((crashes or {}).items()):
         say(f"could not be played: {node}\n{redact_text(text)}", err=True)

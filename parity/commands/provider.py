@@ -10,7 +10,8 @@ import click
 
 from parity.catalogue.scenario import Scenario
 from parity.catalogue.selection import Selection
-from parity.commands.options import Unusable, expression_option, load, one, scenarios_option
+from parity.commands.group import Unusable
+from parity.commands.options import expression_option, load, one, scenarios_option
 from parity.provider.server import StubProvider
 from proxies.support.terminal import say
 

@@ -13,7 +13,8 @@ import click
 from parity.catalogue import loading as catalogues
 from parity.catalogue.scenario import Scenario
 from parity.catalogue.selection import Selection
-from parity.commands.options import Unusable, expression_option, load, one, recorders_option, scenarios_option
+from parity.commands.group import Unusable
+from parity.commands.options import expression_option, load, one, recorders_option, scenarios_option
 from parity.recorder.missing import compile_recordings, installed
 from parity.recording import file as recordings
 from proxies.support.redact import redact_json

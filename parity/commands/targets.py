@@ -13,7 +13,7 @@ import click
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Scenario
 from parity.catalogue.selection import Selection
-from parity.commands.options import Unusable
+from parity.commands.group import Unusable
 from parity.gateways import profile as profiles
 from parity.gateways.judging import play_gateway
 from parity.gateways.process import GatewayError

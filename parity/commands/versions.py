@@ -12,7 +12,8 @@ import click
 
 from parity.catalogue import loading as catalogues
 from parity.catalogue.selection import Selection
-from parity.commands.options import Unusable, expression_option, load, scenarios_option
+from parity.commands.group import Unusable
+from parity.commands.options import expression_option, load, scenarios_option
 from parity.support.files import write_text_atomic
 from parity.versions import changelog as pages
 from parity.versions.environments import NotInstallable, releases

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 
 from parity.gateways.profile import Profile, filled
-from parity.recording.file import cache_folder
+from parity.support.files import cache_folder
 from proxies.support.redact import redact_text
 
 INSTALL_PATIENCE = 600.0

@@ -16,20 +16,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from packaging.version import Version
-from platformdirs import user_cache_path
 from pydantic import Field, ValidationError
 
 from parity.catalogue.loading import fingerprint
 from parity.catalogue.scenario import Scenario
 from parity.observation.model import UpstreamCall
-from parity.support.files import write_text_atomic
+from parity.support.files import cache_folder, write_text_atomic
 from parity.support.frozen import Frozen
 
 BUILT_IN = Path(__file__).parents[1] / "recordings"
@@ -115,13 +113,6 @@ class Recording(Frozen):
 
 class RecordingError(Exception):
     """Reports that a recording is missing, damaged, or of another version of its scenario."""
-
-
-def cache_folder() -> Path:
-    """Return the folder of recordings of scenarios outside the package; `PARITY_CACHE` overrides the place."""
-    return Path(
-        os.environ.get("PARITY_CACHE") or user_cache_path("proxy-parity", appauthor=False) / "recordings"
-    )
 
 
 def shipped_versions() -> list[str]:

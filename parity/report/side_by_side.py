@@ -21,8 +21,8 @@ from parity.judging.normalise import normalise
 from parity.judging.verdict import Verdict
 from parity.observation.model import Observation
 from parity.report.text import LONGEST_VALUE, shown
+from proxies.support.console import SafeConsole
 from proxies.support.redact import redact_json
-from proxies.support.terminal import SafeConsole
 
 
 def show(

@@ -16,7 +16,7 @@ from parity.report.findings import Open, known, unknown
 from parity.report.places import Place, places
 from parity.report.schema import Report
 from parity.report.text import by_theme, cell_word, shown, stale, unaccounted
-from proxies.support.terminal import SafeConsole
+from proxies.support.console import SafeConsole
 
 MOST_DETAILS = 50
 FROM_SCENARIOS = 3

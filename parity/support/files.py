@@ -1,4 +1,4 @@
-"""Writes files whole or not at all."""
+"""Writes files whole or not at all, and says where those are that are kept from run to run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ import errno
 import os
 import secrets
 from pathlib import Path
+
+from platformdirs import user_cache_path
+
+
+def cache_folder() -> Path:
+    """Return the folder of recordings of scenarios outside the package; `PARITY_CACHE` overrides the place."""
+    return Path(
+        os.environ.get("PARITY_CACHE") or user_cache_path("proxy-parity", appauthor=False) / "recordings"
+    )
 
 
 def write_text_atomic(path: Path, text: str) -> None:

@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from proxies.support.terminal import SafeConsole
+from proxies.support.console import SafeConsole
 
 
 @contextlib.contextmanager

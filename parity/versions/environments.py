@@ -26,8 +26,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
-from parity.recording.file import cache_folder
-from parity.support.files import write_text_atomic
+from parity.support.files import cache_folder, write_text_atomic
 
 INSTALL_DEADLINE = 900.0
 

@@ -8,7 +8,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from proxies.support.terminal import SafeConsole, say
+from proxies.support.console import SafeConsole
+from proxies.support.terminal import say
 
 
 def show(found: Mapping[str, Any], console: SafeConsole | None = None) -> None:

@@ -22,7 +22,8 @@ from proxies.interceptor.ports import PORT_VARIABLE, PortRegistry, PortRegistryE
 from proxies.interceptor.project import USER_VARIABLE, default_user_id, project_key
 from proxies.server import serving
 from proxies.server.serving import Service, SetUpError
-from proxies.support.terminal import SafeConsole, say
+from proxies.support.console import SafeConsole
+from proxies.support.terminal import say
 
 _LOOPBACK = "127.0.0.1"
 _ADVICE = "stop the program that uses it, or `memory-proxy ports remove` the project, and it gets a new one"

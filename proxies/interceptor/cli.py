@@ -20,7 +20,8 @@ from proxies.interceptor.project import USER_VARIABLE, default_user_id, project_
 from proxies.server import serving
 from proxies.server.options import grace_option
 from proxies.server.serving import Service, SetUpError
-from proxies.support.terminal import SafeConsole, say
+from proxies.support.console import SafeConsole
+from proxies.support.terminal import say
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _directory = click.argument("directory", metavar="[DIR]", type=_FOLDER, default=".")

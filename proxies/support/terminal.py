@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
-from typing import IO, Any
+from typing import IO
 
 import click
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
-from rich.text import Text
 
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and line feed
@@ -34,16 +30,3 @@ def say(text: object = "", *, err: bool = False, file: IO[str] | None = None) ->
     encoding = getattr(out, "encoding", None) or "utf-8"
     shown = printable(str(text)).encode(encoding, "backslashreplace").decode(encoding)
     click.echo(shown, file=out)
-
-
-class SafeConsole(Console):
-    """Renders as rich's console does, and escapes what is in the texts; its own colours still work."""
-
-    def render_str(
-        self, text: str, **options: Any
-    ) -> Text:  # also measured: a table's columns are wide enough
-        return super().render_str(printable(text), **options)
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(printable(segment.text), segment.style)

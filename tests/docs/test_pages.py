@@ -117,7 +117,7 @@ def mistakes(words: list[str]) -> Iterator[str]:
             known = {option for parameter in command.params for option in parameter.opts} | {"--help", "-h"}
             yield from (option for option in options if option not in known)
             return
-        found = command.commands.get(rest[0])
+        found = command.get_command(click.Context(command), rest[0])
         if found is None:
             yield rest[0]
             return

@@ -6,6 +6,7 @@ import json
 import shlex
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import resolve_name
 
 import click
 import pytest
@@ -14,7 +15,7 @@ from click.testing import CliRunner, Result
 from parity import report as reports
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.selection import Selection
-from parity.cli import main
+from parity.cli import PLACES, main
 from parity.report.json import render
 from tests.parity.report.verdicts import full, passing
 
@@ -80,11 +81,14 @@ def test_one_scenario_is_a_report_for_a_program() -> None:
     assert (done.exit_code, data["verdict"]["ok"]) == (0, True)
 
 
+COMMANDS = {name: resolve_name(place) for name, place in PLACES.items()}
+
+
 def examples() -> list[tuple[str, list[str]]]:
     """The lines of every command's help that are commands themselves."""
     lines = [
         (name, line.strip())
-        for name, command in main.commands.items()
+        for name, command in COMMANDS.items()
         for line in (command.help or "").splitlines()
         if line.strip().startswith("parity ")
     ]
@@ -97,8 +101,8 @@ EXAMPLES = examples()
 @pytest.mark.parametrize(("name", "words"), EXAMPLES, ids=[" ".join(words) for _, words in EXAMPLES])
 def test_the_examples_of_the_help_can_be_typed(name: str, words: list[str]) -> None:
     """Each is of its own command, its options are there, and the scenario that it shows exists."""
-    command = main.commands[words[1]]
-    assert command is main.commands[name]
+    command = COMMANDS[words[1]]
+    assert command is COMMANDS[name]
     parser = command.make_parser(click.Context(command, resilient_parsing=True))
     values, _left, _order = parser.parse_args(words[2:])
     if words[1] in ("show", "probe"):

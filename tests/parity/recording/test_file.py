@@ -20,6 +20,7 @@ from parity.recording.file import (
     SdkCall,
     SdkException,
 )
+from parity.support.files import cache_folder
 from tests.parity.builders import call, scenario
 
 V = recordings.REFERENCE
@@ -213,5 +214,5 @@ def test_unknown_keys_are_refused(tmp_path: Path) -> None:
 def test_cache_folder_without_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """By default the cache is in the user's own cache folder."""
     monkeypatch.delenv("PARITY_CACHE")
-    assert recordings.cache_folder().name == "recordings"
-    assert "proxy-parity" in recordings.cache_folder().parts
+    assert cache_folder().name == "recordings"
+    assert "proxy-parity" in cache_folder().parts

@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from proxies.support.command_group import Group
-from proxies.support.terminal import SafeConsole, printable, say
+from proxies.support.console import SafeConsole
+from proxies.support.terminal import printable, say
 from tests.test_architecture import TREES
 
 EVIL = "a\x1b]0;title\x07b\u202ec\ud83dd"
