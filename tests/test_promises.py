@@ -76,10 +76,10 @@ def problems(promise: Promise, catalogue: Catalogue, root: Path = ROOT) -> list[
                 tiers |= set(scenario.tiers)
                 if promise.targets != BOTH:
                     wrong.append(f"{name} is played on both proxies, the row says {sorted(promise.targets)}")
-        elif path.parent.name == "benchmarks":
+        elif path.parent.name == "commands":
             tiers.add("benchmark")
-            if path.name != name or "main" not in _functions(path):
-                wrong.append(f"{link} is no script that runs")
+            if path.name != name or path.stem not in _functions(path):
+                wrong.append(f"{link} is no command")
         else:
             tiers.add("live" if path.parent.name == "live" else "mocked")
             wrong += _wrong_with_test(name, path, promise.targets)

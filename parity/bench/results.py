@@ -102,7 +102,14 @@ def _bounded(cells: Sequence[Cell], headroom: float) -> list[Cell]:
     found = []
     for cell in cells:
         most = alone.get((cell.workload, cell.connections))
-        if cell.load == "closed" and cell.figures and most is not None and cell.subject != DIRECT:
+        paced = cell.workload.startswith("paced-")  # as fast as the pace, whoever is asked
+        if (
+            cell.load == "closed"
+            and cell.figures
+            and not paced
+            and most is not None
+            and cell.subject != DIRECT
+        ):
             bound = most < headroom * cell.figures["requests_per_s"].median
             found.append(cell.model_copy(update={"lower_bound": bound}))
         else:

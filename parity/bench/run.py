@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
@@ -19,7 +18,10 @@ from parity.bench.workloads import SEED, Workload, find
 from parity.gateways.process import GatewayError
 from proxies.support.redact import redact_text
 
-MEMORY_USER_TURNS = 5
+FEWEST = 5
+"""The fewest requests of a round in a closed loop, and no fewer than connections."""
+LONGER = 3
+"""How often a round is tried, each time three times as long, until there are so many."""
 
 
 @dataclass(frozen=True)
@@ -145,13 +147,15 @@ class Bench:
         return found
 
     def _prepare(self, outcome: Outcome, workload: Workload) -> None:
-        """Have the embedded store learn something that is found later."""
-        embedded = workload.memory is not None and workload.memory["store"] == "embedded"
-        if not embedded or outcome.running is None or outcome.subject.why_not(workload):
+        """Ask a subject for the first time, which costs more; the embedded store learns what is found later."""
+        if outcome.running is None or outcome.subject.why_not(workload):
             return
-        job = self._job(outcome.running, find(SEED), 1, None)
         assert self._load is not None
-        self._load.run(replace(job, seconds=0.2, warm_up=0.0))
+        first = [workload]
+        if workload.memory is not None and workload.memory["store"] == "embedded":
+            first.insert(0, find(SEED))
+        for one in first:
+            self._load.run(replace(self._job(outcome.running, one, 1, None), warm_up=0.0))
 
     def _rounds(
         self, workload: Workload, outcomes: Sequence[Outcome], connections: int, rate: float | None
@@ -178,9 +182,13 @@ class Bench:
         assert outcome.running is not None
         assert self._load is not None
         pids = processes.tree(outcome.running.pid) if outcome.running.pid is not None else []
-        before, main_before = processes.cpu_seconds(pids), processes.cpu_seconds(pids[:1])
         job = self._job(outcome.running, workload, samples.connections, samples.rate)
-        seen = self._load.run(job)
+        for _ in range(LONGER):
+            before, main_before = processes.cpu(pids), processes.cpu(pids[:1])
+            seen = self._load.run(job)
+            if seen.wrong or job.rate is not None or seen.requests >= max(FEWEST, job.connections):
+                break
+            job = replace(job, seconds=job.seconds * 3)  # a slow subject is given more time
         if seen.wrong or not seen.requests:
             samples.reason = _reason(seen)
             samples.figures.clear()
@@ -188,9 +196,8 @@ class Bench:
             return
         figures = dict(seen.figures)
         if pids:
-            figures["cpu_ms"] = 1000 * (processes.cpu_seconds(pids) - before) / seen.answered
-            main = processes.cpu_seconds(pids[:1]) - main_before
-            figures["cpu_main_ms"] = 1000 * main / seen.answered
+            figures["cpu_ms"] = 1000 * processes.cpu(pids).since(before) / seen.answered
+            figures["cpu_main_ms"] = 1000 * processes.cpu(pids[:1]).since(main_before) / seen.answered
         for name, value in figures.items():
             samples.figures.setdefault(name, []).append(value)
         samples.requests += seen.requests
@@ -228,8 +235,3 @@ def _reason(seen: Seen) -> str:
         return "nothing was answered within the round; give it more time with --seconds"
     text = f"{seen.wrong} of {seen.answered or seen.wrong} requests went wrong, the first: {seen.reason}"
     return redact_text(text.replace(KEY, "***"))
-
-
-def took(begin: float) -> str:
-    """Return the minutes since `begin`, of `time.monotonic`, for people."""
-    return f"{(time.monotonic() - begin) / 60:.1f} min"

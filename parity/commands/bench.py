@@ -5,11 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import click
+from pydantic import ValidationError
 
-from parity.bench import table
+from parity.bench import markdown, plot, table
+from parity.bench.model import Bench as Figures
 from parity.bench.processes import BenchError
 from parity.bench.results import publish
 from parity.bench.run import Bench, Plan
@@ -53,6 +56,17 @@ QUICK_SUBJECTS = ("direct", "bare-httpx", "binary-free", "sdk")
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the figures as JSON (`parity schema bench` describes it).",
 )
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Put the tables into this Markdown page, between its marks, and the plot beside it.",
+)
+@click.option(
+    "--from",
+    "earlier",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Show an earlier run's JSON again instead of measuring.",
+)
 def bench(
     subjects: str | None,
     urls: tuple[str, ...],
@@ -66,8 +80,38 @@ def bench(
     upstream_port: int,
     out: Path | None,
     json_file: Path | None,
+    page: Path | None,
+    earlier: Path | None,
 ) -> None:
-    """Measure proxies side by side, as ratios within one run."""
+    """Measure what proxies cost, side by side with what people use instead of them.
+
+    All subjects run at once as real servers on loopback, in front of an upstream that answers with recorded bytes.
+    The load comes from a process of its own, in rounds that ask each subject in turn, so that whatever slows the
+    machine down slows all of them: trust the ratios, with their intervals, rather than the seconds. A closed loop
+    asks again once it is answered; an open loop keeps to a plan, and its latencies count from when a request was due.
+
+    \b
+    Subjects:  direct (the upstream itself), echo, nginx, portkey, bare-httpx, bare-litellm, litellm, binary,
+               binary-free (on a free upstream), sdk; a gateway's profile (.yaml); any URL
+    Workloads: chat, prompt-100 (kB), stream-200 (chunks), paced-50, error, messages, agent-50 (turns),
+               memory-embedded, memory-supermemory; other sizes, too, such as stream-2000
+
+    \b
+    parity bench --quick
+    parity bench --out bench/                                        all of it, for a page
+    parity bench --subjects direct,binary-free,portkey --workloads chat --connections 1,16,64
+    parity bench --subject mine=http://127.0.0.1:9000 --upstream-port 8090 --subjects direct,sdk
+    parity bench --from bench/bench.json --page docs/performance.md  the tables of an earlier run
+
+    With --subject, let your proxy ask http://127.0.0.1:PORT/v1 of --upstream-port; the model names the workload.
+
+    A subject that doesn't start, or answers otherwise than it should, is INCOMPLETE with the reason, never a number.
+    Exit codes: 0 all was measured, 1 something is INCOMPLETE, 2 usage or set-up error.
+    """
+    if earlier is not None:
+        _show(_read(earlier), out, json_file, page)
+    if page is not None:
+        _page(page, None)
     chosen = named(_names(subjects, QUICK_SUBJECTS if quick else DEFAULT), _urls(urls))
     plan = Plan(
         subjects=chosen,
@@ -93,14 +137,47 @@ def bench(
             measured = Bench(plan, advance).run()
     except (BenchError, GatewayError) as error:
         raise Unusable(str(error)) from None
-    found = publish(plan, measured, _command())
+    _show(publish(plan, measured, _command()), out, json_file, page)
+
+
+def _read(path: Path) -> Figures:
+    try:
+        return Figures.model_validate_json(path.read_bytes())
+    except ValidationError:
+        raise Unusable(
+            f"{path} holds no run of `parity bench`; `parity schema bench` describes one"
+        ) from None
+
+
+def _show(found: Figures, out: Path | None, json_file: Path | None, page: Path | None) -> NoReturn:
+    """Write the files, print the tables, and end the process."""
     text = found.model_dump_json(indent=1) + "\n"
     if json_file is not None:
         write_text_atomic(json_file, text)
     if out is not None:
-        write_text_atomic(out / "bench.json", text)
+        for name, content in {
+            "bench.json": text,
+            "bench.md": markdown.render(found),
+            "bench.svg": plot.svg(found),
+        }.items():
+            write_text_atomic(out / name, content)
+            say(f"wrote {out / name}", err=True)
+    if page is not None:
+        _page(page, found)
     say(table.text(found))
     sys.exit(found.exit_code)
+
+
+def _page(path: Path, found: Figures | None) -> None:
+    """Put the tables into a page, its plot beside it; without a run only see that it could be done."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        markdown.check(text)
+    except (OSError, markdown.PageError) as error:
+        raise Unusable(f"{path}: {error}") from None
+    if found is not None:
+        write_text_atomic(path, markdown.page(text, found))
+        write_text_atomic(path.with_suffix(".svg"), plot.svg(found))
 
 
 def _command() -> str:

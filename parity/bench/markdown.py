@@ -1,0 +1,166 @@
+"""Writes a bench as Markdown, the tables of docs/performance.md, and puts them into a page between two marks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from parity.bench.model import Bench, Cell, Figure, Ratio
+from parity.bench.table import COLUMNS, number
+
+BEGIN = "<!-- parity bench: begin -->"
+END = "<!-- parity bench: end -->"
+SHOWN_RATIOS = ("requests_per_s", "p50_ms", "cpu_ms", "first_ms", "chunks_per_s")
+
+
+class PageError(Exception):
+    """Reports a page that the tables can't be put into."""
+
+
+def check(text: str) -> None:
+    """Raise `PageError` where a page has no place for the tables."""
+    if END not in text.partition(BEGIN)[2]:
+        raise PageError(f"has no {BEGIN} and {END}, between which the tables would stand")
+
+
+def page(text: str, bench: Bench) -> str:
+    """Return a page with the tables of this run between its marks. Raises `PageError`."""
+    check(text)
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{render(bench)}\n{END}{after}"
+
+
+def render(bench: Bench) -> str:
+    """Render machine, subjects, figures, ratios, fits, and what is stable."""
+    parts = [_machine(bench), _subjects(bench)]
+    parts += [_workload(bench, workload.name, workload.title) for workload in bench.workloads]
+    parts += [_ratios(bench), _fits(bench), _stability(bench), _left_out(bench)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _rows(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heading, ["---", *("---:" for _ in heading[1:])], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _machine(bench: Bench) -> str:
+    machine, settings = bench.machine, bench.settings
+    memory = "" if machine.memory_gb is None else f", {machine.memory_gb:g} GB"
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    lines = [
+        f"Measured {bench.made[:10]} by `{bench.command}`: {machine.cpu}, {machine.cores} cores{memory}, "
+        f"{machine.system}, Python {machine.python}, {versions}. {settings.rounds} rounds of {settings.seconds:g} s, "
+        f"each after {settings.warm_up:g} s that don't count; medians of the rounds."
+    ]
+    return "\n\n".join([*lines, *(f"Note: {problem}." for problem in bench.problems)])
+
+
+def _subjects(bench: Bench) -> str:
+    rows = []
+    for one in bench.subjects:
+        values = (one.cold_start_s, one.install_mb, one.rest_mb, one.peak_mb)
+        shown = ["–" if value is None else number(value) for value in values]
+        rows.append([f"`{one.name}`", one.title, one.version, *shown])
+    heading = [
+        "subject",
+        "",
+        "version",
+        "cold start, s",
+        "installed, MB",
+        "memory at rest, MB",
+        "at most, MB",
+    ]
+    return _rows(heading, rows)
+
+
+def _workload(bench: Bench, name: str, title: str) -> str:
+    parts = [f"### `{name}`: {title}"]
+    places = dict.fromkeys((c.load, c.connections, c.rate) for c in bench.cells if c.workload == name)
+    for load, connections, rate in places:
+        cells = [c for c in bench.cells if (c.workload, c.load, c.connections) == (name, load, connections)]
+        if table := _cells([cell for cell in cells if cell.figures]):
+            many = f"{connections} connection{'s' if connections > 1 else ''}"
+            parts += [many if load == "closed" else f"Open loop, {rate:g} requests/s due:", table]
+    return "\n\n".join(parts) if len(parts) > 1 else ""
+
+
+def _cells(cells: Sequence[Cell]) -> str:
+    if not cells:
+        return ""
+    names = [name for name in COLUMNS if any(name in cell.figures for cell in cells)]
+    rows = []
+    for cell in cells:
+        shown = [_figure(cell.figures.get(name)) for name in names]
+        if cell.lower_bound:
+            shown[0] = f"≥ {shown[0]}"
+        rows.append([f"`{cell.subject}`", *shown])
+    return _rows(["subject", *(COLUMNS[name] for name in names)], rows)
+
+
+def _figure(figure: Figure | None) -> str:
+    if figure is None:
+        return "–"
+    return f"{number(figure.median)} ±{figure.spread / 2:.0%}"
+
+
+def _ratios(bench: Bench) -> str:
+    wanted: dict[tuple[str, str, int], dict[str, Ratio]] = {}
+    for one in bench.ratios:
+        if one.load == "closed" and one.figure in SHOWN_RATIOS and one.against != "direct":
+            wanted.setdefault((f"`{one.subject}` : `{one.against}`", one.workload, one.connections), {})[
+                one.figure
+            ] = one
+    ours = {place: found for place, found in wanted.items() if place[0].startswith(("`binary", "`sdk"))}
+    if not ours:
+        return ""
+    names = [name for name in SHOWN_RATIOS if any(name in found for found in ours.values())]
+    rows = []
+    for (pair, workload, connections), found in sorted(ours.items()):
+        shown = [_ratio(found.get(name)) for name in names]
+        rows.append([pair, workload, str(connections), *shown])
+    heading = ["ratio", "workload", "connections", *(COLUMNS[name].removesuffix(" ms") for name in names)]
+    return "### Ratios\n\n" + _rows(heading, rows)
+
+
+def _ratio(one: Ratio | None) -> str:
+    if one is None:
+        return "–"
+    if one.low is None or one.high is None:
+        return f"{one.ratio:.2f}"
+    return f"{one.ratio:.2f} ({one.low:.2f}–{one.high:.2f})"
+
+
+def _fits(bench: Bench) -> str:
+    if not bench.fits:
+        return ""
+    rows = [
+        [f"`{one.subject}`", one.over, f"{one.at_zero:g}", f"{one.slope:.3g}", f"{one.r2:.3f}"]
+        for one in bench.fits
+    ]
+    heading = ["subject", "CPU ms of a request, over", "at zero", "for each more", "R²"]
+    return "### Straight lines\n\n" + _rows(heading, rows)
+
+
+def _stability(bench: Bench) -> str:
+    if not bench.stability:
+        return ""
+    rows = [
+        [COLUMNS.get(one.figure, one.figure), f"{one.spread:.1%}", "yes" if one.gate else "no", one.why]
+        for one in bench.stability
+    ]
+    heading = ["figure", "quartiles apart, in nine of ten cells", "stable enough for a gate", "why"]
+    return "### Spread\n\n" + _rows(heading, rows)
+
+
+def _left_out(bench: Bench) -> str:
+    """Say what has no number, and why; one line for cells of one reason."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for cell in bench.cells:
+        if cell.state == "INCOMPLETE":
+            reason = " ".join(cell.reason.split()).replace("|", "¦")[:200]
+            found.setdefault((cell.subject, reason), []).append(cell.workload)
+    lines = [
+        f"- `{subject}`, {', '.join(dict.fromkeys(workloads))}: {reason}"
+        for (subject, reason), workloads in found.items()
+    ]
+    return "### INCOMPLETE\n\n" + "\n".join(lines) if lines else ""

@@ -1,0 +1,63 @@
+"""`parity bench` as its user runs it: two subjects as processes, for a tenth of a second each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from parity.bench.markdown import BEGIN, END
+from parity.cli import main
+from parity.provider.server import refused_url
+
+
+def test_two_subjects_and_one_that_is_not_there(tmp_path: Path) -> None:
+    """Both have figures, the third is INCOMPLETE with exit code 1, and all files are written and shown again."""
+    page = tmp_path / "page.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    short = ["--workloads", "chat,stream-20", "--connections", "2", "--rounds", "1", "--seconds", "0.1"]
+    with refused_url() as nowhere:
+        done = CliRunner().invoke(
+            main,
+            [
+                *("bench", "--quick", "--subjects", "direct,passthrough", *short),
+                *("--subject", f"gone={nowhere}", "--rate", "50"),
+                *("--out", str(tmp_path / "out"), "--page", str(page)),
+            ],
+        )
+    assert done.exit_code == 1, done.output
+    found = json.loads((tmp_path / "out" / "bench.json").read_text())
+    states = {cell["subject"]: cell["state"] for cell in found["cells"]}
+    assert states == {"direct": "MEASURED", "passthrough": "MEASURED", "gone": "INCOMPLETE"}
+    for cell in found["cells"]:
+        if cell["subject"] == "passthrough":
+            assert cell["requests"] > 0
+            assert ("first_ms" in cell["figures"]) == (cell["workload"] == "stream-20")
+    started = next(one for one in found["subjects"] if one["name"] == "passthrough")
+    assert started["cold_start_s"] > 0
+    assert "| `passthrough` |" in page.read_text()
+    assert page.with_suffix(".svg").read_text().startswith("<svg")
+    again = CliRunner().invoke(main, ["bench", "--from", str(tmp_path / "out" / "bench.json")])
+    assert again.exit_code == 1
+    assert "gone: INCOMPLETE" in again.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--workloads", "nonsense"], "no workload 'nonsense'"),
+        (["--subjects", "nonsense"], "no subject 'nonsense'"),
+        (["--connections", "0"], "numbers from 1 to 10000"),
+        (["--connections", "many"], "numbers from 1 to 10000"),
+        (["--subject", "here"], "NAME=http://HOST:PORT"),
+        (["--page", __file__.replace("test_run", "__init__")], "has no <!-- parity bench: begin -->"),
+        (["--from", __file__], "holds no run of `parity bench`"),
+    ],
+)
+def test_a_mistake_is_told(arguments: list[str], told: str) -> None:
+    """With exit code 2, before anything is started."""
+    done = CliRunner().invoke(main, ["bench", *arguments])
+    assert done.exit_code == 2
+    assert told in done.output
