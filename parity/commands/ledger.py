@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -14,12 +15,7 @@ from parity.commands.options import ledger_option
 from parity.judging.ledger import SEVERITIES, Divergence, Ledger, Shortfall
 from proxies.support.terminal import say
 
-MEANING = {
-    "broken": "what a client asked for fails, or isn't its own",
-    "degraded": "something that a client uses is lost",
-    "cosmetic": "other words for the same",
-    "none": "a client can't notice",
-}
+RANKS = tuple(SEVERITIES)
 MENDERS = {"litellm": "LiteLLM", "provider": "the provider", "project": "this project"}
 
 
@@ -34,7 +30,7 @@ def ledger(ledger: Path, as_json: bool) -> None:
     parity ledger --json | jq '.entries[] | select(.mended_by == "project")'
     """
     today = date.today()
-    entries = sorted(Ledger.load(ledger).entries, key=lambda e: -SEVERITIES.index(e.severity))
+    entries = sorted(Ledger.load(ledger).entries, key=lambda e: -RANKS.index(e.severity))
     if as_json:
         shown = [{**e.model_dump(mode="json"), "expired": e.expired(today)} for e in entries]
         say(json.dumps({"parity_ledger": 1, "entries": shown}, indent=2, ensure_ascii=False))
@@ -55,7 +51,7 @@ def lines(entries: Iterable[Divergence | Shortfall], today: date) -> list[str]:
     last = ""
     for (severity, notices, mender, upstream, expires), same in groups.items():
         if severity != last:
-            said += [*([""] if said else []), f"{severity}: {MEANING[severity]}"]
+            said += [*([""] if said else []), f"{severity}: {SEVERITIES[severity]}"]
             last = severity
         over = "EXPIRED on" if same[0].expired(today) else "until"
         places = f"{len(same)} {'entry' if len(same) == 1 else 'entries'}"
@@ -66,6 +62,8 @@ def lines(entries: Iterable[Divergence | Shortfall], today: date) -> list[str]:
         said.append(f"    in {scenarios}")
         if upstream:
             said.append(f"    {upstream}")
-    counts = {s: sum(e.severity == s for same in groups.values() for e in same) for s in SEVERITIES[::-1]}
-    total = ", ".join(f"{severity} {count}" for severity, count in counts.items() if count)
+    counts = Counter(e.severity for same in groups.values() for e in same)
+    total = ", ".join(
+        f"{severity} {counts[severity]}" for severity in reversed(SEVERITIES) if counts[severity]
+    )
     return [*said, "", total] if said else ["the ledger is empty"]

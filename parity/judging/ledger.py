@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import (
@@ -82,8 +82,13 @@ Range = Annotated[
 
 
 Severity = Literal["none", "cosmetic", "degraded", "broken"]
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-"""How much of what a client wanted it loses, from nothing up."""
+SEVERITIES: dict[Severity, str] = {
+    "none": "a client can't notice",
+    "cosmetic": "other words for the same",
+    "degraded": "something that a client uses is lost",
+    "broken": "what a client asked for fails, or isn't its own",
+}
+"""How much of what a client wanted it loses, from nothing up, and what each word means."""
 Mender = Literal["litellm", "provider", "project"]
 
 
@@ -108,10 +113,7 @@ class _Entry(BaseModel):
     path: Path_
     clause: Text = Field(description="the clause of docs/contract.md that decides who is right")
     why: Text
-    severity: Severity = Field(
-        description="none: a client can't notice. cosmetic: other words for the same. "
-        "degraded: something that a client uses is lost. broken: what it asked for fails, or isn't its own"
-    )
+    severity: Severity = Field(description=". ".join(f"{word}: {text}" for word, text in SEVERITIES.items()))
     notices: Text = Field(description="what a client notices, in one sentence")
     mended_by: Mender = Field(description="who can mend it")
     upstream: str | None = Field(

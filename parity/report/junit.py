@@ -3,7 +3,7 @@
     unexplained difference, broken contract   failure, with both sides as text
     cell that was planned and not reported    error
     explained, excused                        passed; the ledger's entries and reasons stand in system-out
-    stale ledger entry                        failure of a case in the suite `(ledger)`
+    stale or expired ledger entry             failure of a case in the suite `(ledger)`
     what else makes a run incomplete          error of a case in the suite `(run)`
 
 So there is a failure or an error exactly when the run's exit code isn't 0. Times are left out: a report has none.
@@ -43,7 +43,7 @@ def render(report: Report) -> str:
         theme: [_case(scenario, verdict) for scenario in scenarios]
         for theme, scenarios in by_theme(verdict).items()
     }
-    suites |= {"(ledger)": list(_stale(verdict)), "(run)": list(_unaccounted(verdict))}
+    suites |= {"(ledger)": list(_out_of_date(verdict)), "(run)": list(_unaccounted(verdict))}
     root = ET.Element(
         "testsuites", {"name": printable(f"parity {verdict.tier} {' | '.join(verdict.targets)}")}
     )
@@ -151,18 +151,15 @@ def _entry(entry: Entry) -> str:
     )
 
 
-def _stale(verdict: Verdict) -> Iterable[Case]:
-    for entry in verdict.stale:
+def _out_of_date(verdict: Verdict) -> Iterable[Case]:
+    """List the ledger's entries that are stale, then those that have expired."""
+    stale = [(entry, "the ledger lists what no longer occurs") for entry in verdict.stale]
+    expired = [(entry, f"the ledger's entry expired on {entry.expires}") for entry in verdict.expired]
+    for entry, message in stale + expired:
         yield Case(
             f"{entry.kind} of {entry.scenario} at {entry.path}",
             f"parity.{verdict.tier}.ledger",
-            failure=("the ledger lists what no longer occurs", _entry(entry)),
-        )
-    for entry in verdict.expired:
-        yield Case(
-            f"{entry.kind} of {entry.scenario} at {entry.path}",
-            f"parity.{verdict.tier}.ledger",
-            failure=(f"the ledger's entry expired on {entry.expires}", _entry(entry)),
+            failure=(message, _entry(entry)),
         )
 
 

@@ -32,7 +32,7 @@ def test_the_severest_stand_first() -> None:
 def test_json_has_every_entry_whole() -> None:
     """A script reads the same, with all fields of the file, the severest first."""
     shown = json.loads(called("--json").output)["entries"]
-    ranks = [SEVERITIES.index(e["severity"]) for e in shown]
+    ranks = [list(SEVERITIES).index(e["severity"]) for e in shown]
     assert ranks == sorted(ranks, reverse=True)
     assert len(shown) == len(Ledger.load().entries)
     assert {"notices", "mended_by", "upstream", "expires", "expired", "why", "probe"} <= set(shown[0])
