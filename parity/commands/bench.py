@@ -181,7 +181,15 @@ def _page(path: Path, found: Figures | None) -> None:
 
 
 def _command() -> str:
-    return " ".join(["parity", *sys.argv[1:]])
+    """Return the command as it was given, without the names of its files."""
+    words = iter(sys.argv[1:])
+    kept = ["parity"]
+    for word in words:
+        if word in ("--out", "--json", "--page"):
+            next(words, None)
+        elif not word.startswith(("--out=", "--json=", "--page=")):
+            kept.append(word)
+    return " ".join(kept)
 
 
 def _names(given: str | None, default: tuple[str, ...]) -> list[str]:
