@@ -115,7 +115,9 @@ def _losses(verdict: dict[str, Any], arm: str) -> list[Loss]:
         Loss(severity=severity, notices=notices, clause=clause, excused=excused, scenarios=sorted(set(where)))
         for (severity, notices, clause, excused), where in found.items()
     ]
-    return sorted(losses, key=lambda loss: (-SEVERITIES.index(loss.severity), loss.notices, loss.clause))
+    return sorted(
+        losses, key=lambda loss: (-list(SEVERITIES).index(loss.severity), loss.notices, loss.clause)
+    )
 
 
 def _lost(scenario: dict[str, Any], arm: str) -> Iterator[tuple[Any, ...]]:

@@ -14,7 +14,7 @@ from parity.report.excerpt import Run, excerpts
 from parity.report.findings import Known, Open
 from parity.report.places import Place, places
 from parity.report.schema import Report
-from parity.report.text import SEVERITIES, cell_word, parity_word, severity
+from parity.report.text import RANKS, cell_word, parity_word, severity
 
 # What is left out is counted, and stands in the JSON report.
 MOST_BYTES = 900_000  # of all scenarios' values and their markup
@@ -77,7 +77,7 @@ class Shown:
     def severity(self) -> str:
         return max(
             (severity(entry) for place in self.finding.places for entry in place.entries),
-            key=SEVERITIES.index,
+            key=RANKS.index,
             default="",
         )
 
@@ -251,7 +251,7 @@ def by_winner(shown: Iterable[Shown], targets: Sequence[str]) -> dict[str, list[
         if isinstance(one.finding, Known):
             groups.setdefault(one.finding.winner, []).append(one)
     for group in groups.values():
-        group.sort(key=lambda one: -SEVERITIES.index(one.severity))
+        group.sort(key=lambda one: -RANKS.index(one.severity))
     last = ("neither", "either")
     rest = sorted(winner for winner in groups if winner not in (*targets, *last))
     return {winner: groups[winner] for winner in (*targets, *rest, *last) if winner in groups}

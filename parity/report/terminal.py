@@ -70,7 +70,7 @@ def _print(console: SafeConsole, report: Report) -> None:
     _allowed(console, verdict)
     for title, sentences in (
         ("The run isn't whole", unaccounted(verdict)),
-        ("Stale ledger entries", stale(verdict)),
+        ("Ledger out of date", stale(verdict)),
     ):
         if sentences:
             console.print(Text(f"\n{title}", style="bold"))

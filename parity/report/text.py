@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from parity.judging.jsondiff import ABSENT
+from parity.judging.ledger import SEVERITIES
 from parity.judging.verdict import Entry, ScenarioVerdict, Verdict
 
 LONGEST_VALUE = 600  # characters of one value that are shown
@@ -17,14 +18,14 @@ def shown(value: Any, limit: int = LONGEST_VALUE) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
-SEVERITIES = ("", "none", "cosmetic", "degraded", "broken")
-"""The severities of a ledger entry, by what a client notices; empty where the ledger doesn't say."""
+RANKS = ("", *SEVERITIES)
+"""The severities of a ledger entry, the worst last; empty where an older report's ledger doesn't say."""
 
 
 def severity(entry: Entry) -> str:
     """Return how much a client suffers, as the entry says."""
     said = getattr(entry, "severity", "")
-    return said if said in SEVERITIES else ""
+    return said if said in RANKS else ""
 
 
 def unaccounted(verdict: Verdict) -> list[str]:

@@ -80,10 +80,16 @@ def test_themes(catalogue: Catalogue) -> None:
 
 
 def test_every_scenario_runs_in_both_tiers(catalogue: Catalogue) -> None:
-    """Cookies, and what LiteLLM writes for Anthropic, are live; a line end in a header, which none sends, is mocked."""
+    """Cookies, what LiteLLM writes for others or has no part in are live; a line end in a header is mocked."""
     one_tier = {s.template for s in catalogue if set(s.tiers) != set(TIERS)}
     cookies = {t for t in one_tier if t.startswith("sessions.") or t.endswith(".challenge")}
-    assert one_tier - cookies == {"requests.header_injection", "chat.anthropic_history"}
+    written = {
+        "chat.anthropic_attachments",
+        "chat.anthropic_history",
+        "chat.anthropic_prefill",
+        "messages.openai_pdf",
+    }
+    assert one_tier - cookies == {"requests.header_injection", "messages.count_tokens"} | written
 
 
 def test_titles_are_sentences(catalogue: Catalogue) -> None:

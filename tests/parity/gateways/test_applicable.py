@@ -81,8 +81,8 @@ def test_the_provider_refuses_what_the_published_api_refuses() -> None:
     assert prepared(with_memory).memory == []
 
 
-@pytest.mark.parametrize("name", [n for n in names() if n != "mlflow"])
+@pytest.mark.parametrize("name", [n for n in names() if len(find(n).routes) > 3])
 def test_there_is_enough_to_judge_by(name: str) -> None:
-    """More than four hundred scenarios of the catalogue may apply to each gateway that claims all routes."""
+    """More than four hundred scenarios of the catalogue may apply to each gateway that claims four routes."""
     profile: Profile = find(name)
     assert sum(why_not(each, profile) is None for each in Catalogue.load()) > 400

@@ -85,7 +85,8 @@ def bypassing(tree: ast.AST) -> Iterator[str]:
 
 
 def test_nothing_prints_in_another_way() -> None:
-    """Every module prints through `say` or a `SafeConsole`."""
+    """Every module prints through `say` or a `SafeConsole`; two processes of the bench answer another process."""
     found = {(name, call) for name, tree in TREES.items() for call in bypassing(tree)}
-    assert found <= {("proxies.support.terminal", "click.echo")}
+    to_a_process = {("parity.bench.upstream", "sys.stdout.write"), ("parity.bench.load", "sys.stdout.write")}
+    assert found <= {("proxies.support.terminal", "click.echo")} | to_a_process
     assert set(bypassing(ast.parse("click.echo(1); Console(); f.write(2)"))) == {"click.echo", "Console"}
