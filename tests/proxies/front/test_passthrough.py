@@ -386,9 +386,11 @@ async def test_a_missing_field_is_named(made: Any) -> None:
 
 async def test_no_process() -> None:
     """A process that isn't there is a bad gateway."""
-    app = build_app(make_config(), BinaryBackend(make_config(), "http://127.0.0.1:1", "sk-process"))
+    backend = BinaryBackend(make_config(), "http://127.0.0.1:1", "sk-process")
+    app = build_app(make_config(), backend)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://proxy") as client:
         answer = await client.get("/v1/files", headers=AUTH)
+    await backend.aclose()
     assert answer.status_code == 502
 
 
