@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -22,6 +21,7 @@ from parity.bench.workloads import Workload, WorkloadError, find
 from parity.commands.group import Unusable
 from parity.gateways.process import GatewayError, install
 from parity.support.files import check_writable, write_text_atomic
+from parity.support.interrupts import ended_by_sigterm
 from parity.support.progress import progress
 from proxies.support.terminal import say
 
@@ -128,13 +128,13 @@ def bench(
     for path in (out, json_file and json_file.parent):
         if path is not None:
             check_writable(path)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        for subject in chosen:
-            if installing and subject.profile is not None and missing(subject):
-                install(subject.profile, lambda text: say(text, err=True))
-        with progress("bench", Bench(plan).steps) as advance:
-            measured = Bench(plan, advance).run()
+        with ended_by_sigterm():
+            for subject in chosen:
+                if installing and subject.profile is not None and missing(subject):
+                    install(subject.profile, lambda text: say(text, err=True))
+            with progress("bench", Bench(plan).steps) as advance:
+                measured = Bench(plan, advance).run()
     except (BenchError, GatewayError) as error:
         raise Unusable(str(error)) from None
     _show(publish(plan, measured, _command()), out, json_file, page)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from parity.gateways.table import page
 from parity.judging.levels import clauses
 from parity.report.text import shown
 from parity.support.files import check_writable, write_text_atomic
+from parity.support.interrupts import ended_by_sigterm
 from parity.support.progress import progress
 from proxies.support.terminal import say
 
@@ -107,8 +107,6 @@ def judge(
         raise click.UsageError("name a gateway (--list shows them), or give --all")
     chosen = [profiles.find(name) for name in (profiles.names() if every else [str(gateway)])]
     scenarios = Selection(expression).of(load(paths))
-    # So that what was started is ended, too, however this is.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if every:
         folder = folder or Path("gateways-report")
         files = Files(page_file or Path("docs/gateways.md"), json_file or folder / "gateways.json", folder)
@@ -126,7 +124,7 @@ def judge(
     left = [profile for profile in chosen if profile.name not in {verdict.name for verdict in done}]
     _announce(left, done, len(scenarios))
     for profile in left:
-        with progress(profile.name, len(scenarios)) as advance:
+        with progress(profile.name, len(scenarios)) as advance, ended_by_sigterm():
             try:
                 verdict = judge_gateway(
                     profile, scenarios, say=lambda text: say(text, err=True), advance=advance

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -23,6 +21,7 @@ from parity.judging.verdict import Cell, Verdict, judge
 from parity.matrix import MatrixError, Plan, play
 from parity.observation.file import ObservationFile, header, versions
 from parity.observation.model import Header
+from parity.support.interrupts import ended_by_sigterm
 from parity.support.progress import progress
 from parity.targets.arms import ARMS, arm_of
 from proxies.support.terminal import say
@@ -100,9 +99,7 @@ def _is_arm(name: str) -> bool:
 
 
 def _gateway(profile: Profile, chosen: Sequence[Scenario], loaded: Catalogue) -> ObservationFile:
-    # So that what was started is ended, too, however this is.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    with progress(profile.name, len(chosen)) as advance:
+    with progress(profile.name, len(chosen)) as advance, ended_by_sigterm():
         try:
             played = play_gateway(profile, chosen, say=lambda text: say(text, err=True), advance=advance)
         except GatewayError as error:

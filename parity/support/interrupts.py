@@ -1,9 +1,10 @@
-"""Delays Ctrl-C while code runs that would take it for a failure of its own."""
+"""Delays a Ctrl-C that code would take for a failure of its own; lets a SIGTERM end code that tidies up."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -27,3 +28,20 @@ def held_back() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
         if came:
             raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Let a SIGTERM during the body raise SystemExit (143), so that processes it started are ended, files removed.
+
+    Does nothing outside of the main thread, and nothing where Python didn't set the handler.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield
+        return
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

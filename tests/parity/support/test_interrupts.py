@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from parity.support.interrupts import held_back
+from parity.support.interrupts import ended_by_sigterm, held_back
 from tests.root import ROOT
 
 
@@ -92,3 +92,34 @@ def test_litellm_cannot_swallow_a_ctrl_c(tmp_path: Path) -> None:
     assert done.stdout == "imported\n"
     assert done.stderr.splitlines()[-1] == "KeyboardInterrupt"
     assert done.returncode != 0
+
+
+def test_a_sigterm_ends_the_body_in_order() -> None:
+    """What the body would tidy up is tidied up; the exit code is the shell's, the handler the former one again."""
+    before = signal.getsignal(signal.SIGTERM)
+    done = []
+
+    def body() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            done.append("tidied up")
+
+    with pytest.raises(SystemExit) as ended, ended_by_sigterm():
+        body()
+    assert (ended.value.code, done) == (128 + signal.SIGTERM, ["tidied up"])
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_sigterm_is_the_main_threads() -> None:
+    """Elsewhere the body runs as it is: another thread can't set a handler."""
+    seen = []
+
+    def body() -> None:
+        with ended_by_sigterm():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    assert seen == [signal.getsignal(signal.SIGTERM)]
