@@ -190,14 +190,18 @@ class _Check:
         it.
         """
         if isinstance(expected, str):
-            return actual if self._matches(expected, actual) else expected
+            if self._matches(expected, actual):
+                return actual
+            return ABSENT if expected == ABSENT.value else expected
         if isinstance(expected, dict) and isinstance(actual, dict):
+            unwanted = {key for key, item in expected.items() if item == ABSENT.value}
             filled = {
                 key: self._filled(item, actual.get(key, ABSENT), subset)
                 for key, item in expected.items()
-                if item != ABSENT.value or key in actual
+                if key not in unwanted
             }
-            return {**actual, **filled} if subset else filled
+            rest = {key: item for key, item in actual.items() if key not in unwanted} if subset else {}
+            return {**rest, **filled}
         if isinstance(expected, list) and isinstance(actual, list):
             pairs = [self._filled(e, a, subset) for e, a in zip(expected, actual, strict=False)]
             return pairs + expected[len(actual) :]
