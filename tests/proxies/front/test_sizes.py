@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import time
 from typing import Any
 
 import httpx
@@ -185,14 +184,13 @@ async def test_others_are_served_while_a_hundred_thousand_messages_are_refused(i
         transport=httpx.ASGITransport(build_app(config, backend)), base_url="http://proxy"
     ) as client:
         asking = asyncio.create_task(client.post("/v1/chat/completions", content=sent, headers=AUTH))
-        longest = 0.0
+        served = 0
         while not asking.done():
-            began = time.monotonic()
             assert (await client.get("/health")).status_code == 200
-            longest = max(longest, time.monotonic() - began)
+            served += 1
             await asyncio.sleep(0)  # over a socket the loop would turn by itself
         answer = await asking
     assert answer.status_code == 400
     assert "100000 items: 2048 at most" in answer.text or "more than 400000 values" in answer.text
     assert backend.calls == []
-    assert longest < 2  # a busy machine included; the attacks measure it
+    assert served > 5  # where the work stops the loop it is 1 or 2; the attacks measure the seconds
