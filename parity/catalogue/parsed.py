@@ -1,4 +1,4 @@
-"""Keeps what scenario files say, parsed, so that a catalogue whose files are the same is read in a tenth of the time.
+"""Keeps what the built-in scenario files say, parsed, so that the catalogue is read in a tenth of the time.
 
 file's bytes ── their sha256 is in the store ──> data
              └─ else ─> the YAML parser ──> data, put into the store

@@ -24,7 +24,8 @@ expect: {responses: [{status: 200}]}
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache folder, that a catalogue uses."""
+    """An empty cache folder, that a catalogue uses; what is in the folder beside it counts as built in."""
+    monkeypatch.setattr(loading, "BUILT_IN", tmp_path)
     monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -66,6 +67,16 @@ def test_a_mistake_has_its_line_although_the_content_is_known(folder: Path, tmp_
     forget()
     assert said[0] == said[1]
     assert f"{file}:2: tite: unknown key; did you mean 'title'?" in said[0]
+
+
+def test_somebodys_own_file_is_not_kept(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Its headers may hold keys, so the store says nothing of it."""
+    file = tmp_path_factory.mktemp("own") / "one.yaml"
+    file.write_text(TEXT)
+    forget()
+    Catalogue.load([file])
+    forget()
+    assert not folder.exists()
 
 
 def test_what_json_would_change_is_not_kept(tmp_path: Path) -> None:
