@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from parity.decision import plots
 from parity.decision.deciding import number
 from parity.decision.model import ARMS, Decision
 from parity.measuring.model import Loss, Matrix, Measured
-from proxies.support.terminal import printable
+from parity.support import templates
 
 FOLDER = Path(__file__).with_name("page")
 AROUND = "body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:72rem;padding:1rem;color-scheme:light dark}"
@@ -32,7 +28,7 @@ def section(decision: Decision, parts: Mapping[str, Measured], known: Collection
     """Render the section `#decision`; scenarios in `known` are links to theirs. Every text in it is escaped."""
     drawn = plots.all_of(parts)
     return Markup(  # noqa: S704  # the template escapes
-        _environment()
+        templates.environment(FOLDER)
         .get_template("fragment.html.jinja")
         .render(
             decision=decision,
@@ -50,11 +46,10 @@ def section(decision: Decision, parts: Mapping[str, Measured], known: Collection
 def page(decision: Decision, parts: Mapping[str, Measured]) -> str:
     """Render a page that needs nothing else."""
     text = AROUND + style()
-    digest = "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return (
-        _environment()
+        templates.environment(FOLDER)
         .get_template("page.html.jinja")
-        .render(fragment=section(decision, parts), style=Markup(text), digest=digest)  # noqa: S704  # our own
+        .render(fragment=section(decision, parts), style=Markup(text), digest=templates.digest(text))  # noqa: S704  # our own
     )
 
 
@@ -68,18 +63,3 @@ def _losses(parts: Mapping[str, Measured]) -> dict[str, list[Loss]]:
 def _title(svg: str) -> str:
     found = re.search(r"<title[^>]*>([^<]*)", svg)
     return Markup(found[1]).unescape() if found else ""  # noqa: S704  # unescaped, and escaped again
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_final,
-    )
-
-
-def _final(value: Any) -> Any:
-    return value if isinstance(value, Markup) or not isinstance(value, str) else printable(value)

@@ -5,20 +5,17 @@ It needs no network, no other file and no script; a browser is told to load noth
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from parity.gateways.judging import GatewayVerdict
 from parity.gateways.table import TITLES
 from parity.judging.levels import LEVELS, clauses
-from proxies.support.terminal import printable
+from parity.support import templates
 
 FOLDER = Path(__file__).with_name("page")
 MOST = 5
@@ -28,14 +25,7 @@ LONGEST = 400
 
 def page(verdicts: Sequence[GatewayVerdict]) -> str:
     """Render the page; equal verdicts make equal bytes."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_final,
-    )
+    environment = templates.environment(FOLDER)
     style = Markup(environment.get_template("gateways.css").render())  # noqa: S704  # our own file
     named = [clause for clause in clauses().values() if any(clause.id in v.clauses for v in verdicts)]
     levels = [(TITLES[level], [clause for clause in named if clause.level == level]) for level in LEVELS]
@@ -43,16 +33,12 @@ def page(verdicts: Sequence[GatewayVerdict]) -> str:
         verdicts=verdicts,
         levels=[(title, rows) for title, rows in levels if rows],
         style=style,
-        digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        digest=templates.digest(style),
         kept=lambda verdict: sum(not clause.broken for clause in verdict.clauses.values()),
         shown=_shown,
         quoted=_quoted,
         most=MOST,
     )
-
-
-def _final(value: Any) -> Any:
-    return value if isinstance(value, Markup) or not isinstance(value, str) else printable(value)
 
 
 def _shown(value: Any) -> str:

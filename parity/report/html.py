@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from parity.report.findings import known, unknown
@@ -32,6 +30,7 @@ from parity.report.rows import (
 )
 from parity.report.schema import Report
 from parity.report.text import stale, unaccounted
+from parity.support import templates
 from proxies.support.terminal import printable
 
 FOLDER = Path(__file__).with_name("page")
@@ -62,7 +61,7 @@ def render_all(reports: Sequence[Report], decision: Markup | None = None, decisi
 
     `decision` is a section that stands first, right after the verdict, escaped already, and `decision_style` its style.
     """
-    environment = _environment()
+    environment = templates.environment(FOLDER)
     style, script = (environment.get_template(name).render() for name in ("page.css", "page.js"))
     style += decision_style
     everything = [p for r in reports for s in r.verdict.scenarios for p in report_places(r, s)]
@@ -156,29 +155,11 @@ def _spelled(value: Any) -> Any:
     return value
 
 
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_final,
-    )
-
-
-def _final(value: Any) -> Any:
-    return value if isinstance(value, Markup) or not isinstance(value, str) else printable(value)
-
-
 def _policy(style: str, script: str) -> str:
     """Build the page's Content-Security-Policy: nothing is loaded, and only its own script and style are
     used.
     """
-    allowed = {
-        name: "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        for name, text in (("style-src", style), ("script-src", script))
-    }
+    allowed = {name: templates.digest(text) for name, text in (("style-src", style), ("script-src", script))}
     sources = [f"{name} '{digest}'" for name, digest in allowed.items()]
     return "; ".join(
         ["default-src 'none'", *sources, "img-src data:", "base-uri 'none'", "form-action 'none'"]

@@ -1,1 +1,1 @@
-"""Helps with files, interrupts and progress; knows nothing of scenarios."""
+"""Helps with files, interrupts, progress and pages; knows nothing of scenarios."""
