@@ -248,8 +248,9 @@ class Controller:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        self._closing.close()
         player = _player(session.config)
+        gaps = player.live.gaps() if player.live is not None else []
+        self._closing.close()
         if self.planned:
             self.verdict = judge(
                 self.planned,
@@ -258,6 +259,7 @@ class Controller:
                 self._ledger,
                 player.tier,
                 player.arms,
+                gaps,
                 subjects={name: Subject(arm_of(name)[0], player.played_by(name)) for name in player.arms},
                 majority=session.config.getoption("parity_majority"),
                 today=date.today(),

@@ -119,6 +119,9 @@ class Backend(Protocol):
     def sessions(self) -> dict[str, int]:
         """How many persistent clients there are: `open`, for how many `upstreams`, of at most `limit`."""
 
+    def restarts(self) -> int:
+        """How often a LiteLLM process of the backend's own was started again after it had served."""
+
     @property
     def forward(self) -> Forward | None:
         """Answers other data routes; None in an architecture that has none of them."""

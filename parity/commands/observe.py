@@ -116,7 +116,7 @@ def observe(
         done, made_with = matrix.play(loaded, plan)
         observations = [o.model_copy(update={"target": name or arm}) for o in done.observations]
         if not done.verdict.complete or done.crashes:
-            for text in done.crashes.values():
+            for text in (*done.crashes.values(), *done.verdict.problems):
                 say(text, err=True)
             raise Unusable(done.verdict.line)
         head = header(name or arm, arm, tier, "", made_with[arm])

@@ -65,10 +65,12 @@ def play_all(loaded: Catalogue, plan: Plan) -> Done:
     arms = [name for name in plan.arms if name not in gateways]
     files: dict[str, ObservationFile] = {}
     crashes: dict[str, str] = {}
+    problems: list[str] = []
     cells: list[Cell] = []
     if arms:
         done, made_with = play(loaded, replace(plan, arms=arms))
         crashes = done.crashes
+        problems = [*done.verdict.problems, *(f"could not be played: {node}" for node in crashes)]
         cells = [Cell(scenario=s.id, target=t) for s in done.verdict.scenarios for t in s.cells]
         for name in arms:
             seen = tuple(o for o in done.observations if o.target == name)
@@ -87,7 +89,7 @@ def play_all(loaded: Catalogue, plan: Plan) -> Done:
             for o in file.observations
         ]
     in_order = [files[name] for name in plan.arms]
-    return Done(_verdict(loaded, plan, in_order, cells, crashes), tuple(in_order), crashes)
+    return Done(_verdict(loaded, plan, in_order, cells, problems), tuple(in_order), crashes)
 
 
 def _is_arm(name: str) -> bool:
@@ -119,7 +121,7 @@ def _verdict(
     plan: Plan,
     files: Sequence[ObservationFile],
     cells: Sequence[Cell],
-    crashes: dict[str, str],
+    problems: Sequence[str],
 ) -> Verdict:
     if not cells:
         raise MatrixError("no scenario is selected that applies; `parity list` shows what there is")
@@ -130,7 +132,7 @@ def _verdict(
         Ledger.load(plan.ledger),
         plan.tier,
         [file.header.target for file in files],
-        problems=[f"could not be played: {node}" for node in crashes],
+        problems=problems,
         outside={file.header.target for file in files if file.header.endpoint},
         subjects={
             f.header.target: Subject(f.header.architecture or f.header.target, f.header.litellm)

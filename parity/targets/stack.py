@@ -24,6 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
 from parity.catalogue.scenario import Scenario
 from parity.provider.server import refused_url, serve_in_thread
 from parity.targets.arms import Arm
@@ -33,6 +36,8 @@ from proxies.support.redact import redact_text
 
 START_DEADLINE = 120.0
 STOP_DEADLINE = 20.0
+RESTARTS = "memory_proxy_litellm_restarts"
+"""The metric of a proxy that counts the restarts of its LiteLLM process."""
 LISTENING = re.compile(r"listening on (http://\S+)")
 
 
@@ -50,6 +55,14 @@ class Stack:
 
     def target(self, arm: Arm) -> LiveTarget:
         return LiveTarget(arm, self.urls[arm], self.key, self.provider_url)
+
+    def gaps(self) -> list[str]:
+        """Say of each proxy that served with a gap, or serves no longer, what it was; a sentence each, for people."""
+        found = []
+        for arm, url in self.urls.items():
+            with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+                found.append(gap(arm, client))
+        return [sentence for sentence in found if sentence]
 
     def dump(self) -> str:
         return json.dumps({"urls": self.urls, "key": self.key, "provider_url": self.provider_url})
@@ -122,6 +135,25 @@ class ProxyProcess:
                     os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.wait()
         self._reader.join(STOP_DEADLINE)
+
+
+def gap(arm: str, client: httpx.Client) -> str:
+    """Return what kept a proxy from serving during a run, or keeps it at its end, as a sentence; empty for nothing."""
+    try:
+        ready = client.get("/health/readiness")
+        metrics = client.get("/metrics").text
+    except httpx.HTTPError as error:
+        return f"memory-proxy {arm} no longer answers at the end of the run: {type(error).__name__}"
+    if ready.status_code != 200:
+        return f"memory-proxy {arm} isn't ready at the end of the run: {redact_text(ready.text)}"
+    families = text_string_to_metric_families(metrics)
+    restarts = {sample.name: int(sample.value) for family in families for sample in family.samples}[RESTARTS]
+    if not restarts:
+        return ""
+    return (
+        f"memory-proxy {arm} started its LiteLLM process again during the run ({restarts}x): what was played meanwhile "
+        "says nothing of the proxies; play it again, where the machine is less busy"
+    )
 
 
 @contextlib.contextmanager

@@ -106,6 +106,9 @@ class BinaryBackend:
     def sessions(self) -> dict[str, int]:
         return self._sessions.count()
 
+    def restarts(self) -> int:
+        return self._process.restarts if self._process is not None else 0
+
     async def forward(self, request: Forwarded) -> BinaryPassage:
         session = await self._session(request.user_id)
         query = f"?{request.query}" if request.query else ""

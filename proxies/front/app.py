@@ -29,7 +29,7 @@ def build_app(
     """An ASGI application; its lifespan starts the backend and closes it, also when the start fails."""
 
     memories = memory or Memory(config)
-    metrics = Metrics(backend.sessions)
+    metrics = Metrics(backend.sessions, backend.restarts)
     places = Places(config.limits.max_concurrent_requests)
     traces = tracing or Tracing()
     default_user = DefaultUser(config)

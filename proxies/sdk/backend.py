@@ -96,6 +96,9 @@ class SdkBackend:
     def sessions(self) -> dict[str, int]:
         return self._sessions.count()
 
+    def restarts(self) -> int:
+        return 0  # LiteLLM lives and dies with the proxy
+
     forward = None  # LiteLLM has no function that takes any route's request as it is
 
     async def aclose(self) -> None:

@@ -147,8 +147,10 @@ async def test_a_litellm_killed_under_load_costs_clear_answers_only(
                 readiness.append(answer)
             await asyncio.sleep(0.05)
         back = True
+        metrics = (await watching.get("/metrics")).text
 
     assert set(before) == {"ok"}
+    assert "memory_proxy_litellm_restarts 1.0" in metrics.splitlines()
     told = {verdict.partition(" ")[0] for verdict in after}
     assert told <= {"ok", "502", "503", "stream"}, after
     assert {"ok", "503"} <= told

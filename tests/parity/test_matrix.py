@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from parity import matrix
+from parity import matrix, plugin
 from parity.catalogue.loading import fingerprint, read_file
-from parity.catalogue.scenario import Scenario
+from parity.catalogue.scenario import Scenario, Tier
 from parity.judging.ledger import LedgerError
 from parity.judging.verdict import Cell
 from parity.matrix import MatrixError, Run
@@ -69,13 +70,14 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both arms answer alike, without a proxy, unless the scenario is called otherwise."""
 
     class Fake:
-        def __init__(self, arm: str, _litellm: str) -> None:
+        def __init__(self, arm: str, _litellm: str, tier: Tier = "mocked") -> None:
             self.arm = arm
+            self.tier = tier
 
         async def observe(self, scenario: Scenario) -> Observation:
             if scenario.id == "mine.raises":
                 raise LookupError("a bug in the harness")
-            return observation(scenario.id, self.arm)
+            return observation(scenario.id, self.arm, tier=self.tier)
 
     monkeypatch.setattr(target, "MockedTarget", Fake)
 
@@ -189,3 +191,30 @@ def test_pytest_is_quiet(folder: Folder, capfd: pytest.CaptureFixture[str]) -> N
     print("after", flush=True)
     os.write(1, b"by number\n")
     assert capfd.readouterr().out == "after\nby number\n"
+
+
+def test_a_proxy_that_served_with_a_gap_makes_the_run_incomplete(
+    folder: Folder, fake: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The live tier asks its stack before it ends it, and never calls a restarted LiteLLM a fault of the proxies."""
+    ended: list[str] = []
+
+    class Stack:
+        def target(self, arm: Arm) -> Any:
+            return target.MockedTarget(arm, "", tier="live")
+
+        def gaps(self) -> list[str]:
+            assert not ended
+            return ["the LiteLLM process was started again"]
+
+    @contextlib.contextmanager
+    def serve(*_: Any) -> Iterator[Stack]:
+        yield Stack()
+        ended.append("the stack")
+
+    monkeypatch.setattr(plugin.stack, "serve", serve)
+    folder.add("one")
+    verdict = matrix.run(matrix.Plan("live", ("binary",), [folder.path], ledger=folder.ledger)).verdict
+    assert (verdict.exit_code, verdict.missing, verdict.unplanned) == (2, (), ())
+    assert verdict.problems == ("the LiteLLM process was started again",)
+    assert ended

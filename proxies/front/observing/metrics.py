@@ -30,9 +30,9 @@ _LOOKUPS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 
 
 
 class Metrics:
-    """The metrics of one app, in a registry of their own. `sessions`: as `Backend.sessions`."""
+    """The metrics of one app, in a registry of their own. `sessions` and `restarts`: as in `Backend`."""
 
-    def __init__(self, sessions: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, sessions: Callable[[], Mapping[str, int]], restarts: Callable[[], int]) -> None:
         registry = CollectorRegistry()
         self._registry = _WithoutDates(registry)
         self._open: set[RequestRecord] = set()
@@ -95,6 +95,7 @@ class Metrics:
             "Upstreams that clients are kept for.",
             lambda: sessions().get("upstreams", 0),
         )
+        gauge("memory_proxy_litellm_restarts", "Restarts of the proxy's own LiteLLM process.", restarts)
         ProcessCollector(registry=registry)
 
     def begun(self, record: RequestRecord) -> None:

@@ -109,6 +109,9 @@ class FakeBackend:
     def sessions(self) -> dict[str, int]:
         return {"open": 2, "upstreams": 1, "limit": 3}
 
+    def restarts(self) -> int:
+        return 4
+
     forward = None
 
     async def aclose(self) -> None:

@@ -31,6 +31,7 @@ FAMILIES = {
     "memory_proxy_tasks": "gauge",
     "memory_proxy_sessions": "gauge",
     "memory_proxy_session_upstreams": "gauge",
+    "memory_proxy_litellm_restarts": "gauge",
 }
 
 
@@ -174,6 +175,13 @@ async def test_sessions() -> None:
     async with Client() as client:
         seen = await client.samples()
     assert (seen["memory_proxy_sessions"], seen["memory_proxy_session_upstreams"]) == (2, 1)
+
+
+async def test_restarts() -> None:
+    """How often the backend had to start its LiteLLM process again."""
+    async with Client() as client:
+        seen = await client.samples()
+    assert seen["memory_proxy_litellm_restarts"] == 4
 
 
 async def test_failures() -> None:

@@ -16,7 +16,7 @@ class Noting(Metrics):
     """Keeps the records that it is told of."""
 
     def __init__(self) -> None:
-        super().__init__(dict)
+        super().__init__(dict, int)
         self.under_way: list[RequestRecord] = []
         self.done: list[RequestRecord] = []
 
