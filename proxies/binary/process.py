@@ -59,6 +59,8 @@ def end_with_parent():
 threading.Thread(target=end_with_parent, daemon=True).start()
 """
 _BOOT = f"""{_END_WITH_PARENT}
+from proxies.support.garbage import hold_off
+hold_off()
 from proxies.binary.inside import prepare
 prepare()
 from proxies.binary.easing import ease

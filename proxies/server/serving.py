@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import math
 import signal
@@ -30,6 +31,7 @@ from proxies.config.limits import Limits
 from proxies.config.loading import ConfigError
 from proxies.front.draining import Draining
 from proxies.server.http11 import http11, largest_head, make_room
+from proxies.support import garbage
 from proxies.support.redact import redact_text
 
 if TYPE_CHECKING:
@@ -93,6 +95,8 @@ def serve(
     """
     logging.getLogger("uvicorn.error").addFilter(_untold)
     with contextlib.ExitStack() as closing:
+        closing.callback(gc.enable)
+        garbage.hold_off()
         for service in services:
             closing.callback(service.sock.close)
         room = make_room(*(service.limits for service in services))
@@ -157,6 +161,7 @@ class _Run:
                     if not server.up.is_set() or self._stop.is_set():
                         break
                 else:
+                    garbage.keep()
                     self._announce()
                     await _first((self._stop,), tasks)
                 ended = [task.done() for task in tasks]
