@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -10,12 +11,21 @@ import pytest
 from tests.once import ASKS
 from tests.root import ROOT
 
+pytest_plugins = ["pytester"]
+
+MARK = "pytest.mark." + "live"  # in two parts, or this file would be one of those that have it
+
+
+def listed(name: str) -> list[str]:
+    """Return the words of a list of files and folders in tox.ini."""
+    tox = ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini", encoding="utf-8")
+    return tox["collected"][name].split()
+
 
 def left_out() -> list[str]:
     """Name the files and folders that `binary` doesn't collect."""
-    tox = ConfigParser(interpolation=None)
-    tox.read(ROOT / "tox.ini", encoding="utf-8")
-    return [line.removeprefix("--ignore=") for line in tox["left_out"]["in_binary"].split()]
+    return [line.removeprefix("--ignore=") for line in listed("not_in_binary")]
 
 
 @pytest.mark.parametrize("name", left_out())
@@ -27,6 +37,33 @@ def test_what_is_left_out_never_asks_for_litellm(name: str) -> None:
     for file in files:
         found = ASKS.search(file.read_text(encoding="utf-8"))
         assert found is None, f"{file.relative_to(ROOT)} says {found[0]!r}: `tox -e binary` must run it"
+
+
+def test_every_live_test_is_where_live_looks() -> None:
+    """Outside of what `live` collects no test is marked so, but for attacks, which have an environment of their own."""
+    within = [ROOT / name for name in [*listed("in_live"), "tests/attacks"]]
+    assert all(path.exists() for path in within)
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        if not any(path == file or path in file.parents for path in within):
+            assert MARK not in file.read_text(encoding="utf-8"), f"{file}: `tox -e live` doesn't look there"
+
+
+def test_tests_of_a_group_share_a_worker(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `live` counts on to start each LiteLLM once: pytest and xdist understand each other about groups."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    pytester.makepyfile(
+        """
+        import os, pytest
+        @pytest.mark.parametrize("number", range(8))
+        @pytest.mark.xdist_group("one")
+        def test_it(number):
+            print(os.environ["PYTEST_XDIST_WORKER"])
+        """
+    )
+    ran = pytester.runpytest_inprocess("-p", "xdist.plugin", "-n", "2", "--dist", "loadgroup", "-rP")
+    ran.assert_outcomes(passed=8)
+    assert len({line for line in ran.outlines if re.fullmatch(r"gw\d", line)}) == 1
 
 
 def test_the_pattern_finds_those_that_ask() -> None:

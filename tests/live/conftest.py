@@ -61,6 +61,7 @@ SHARED = ("live_stack", "statuses", "rig", "real")
 """Fixtures that start LiteLLM once for many tests: with `--dist loadgroup` one worker plays all tests of each."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark everything below this folder `live`; it needs LiteLLM's proxy, and may wait for it to come up."""
     for item in marked_live(items, Path(__file__).parent):
