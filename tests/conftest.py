@@ -1,17 +1,46 @@
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
+import coverage
 import pytest
 from hypothesis import settings
 
+from proxies.support import garbage
 from proxies.support.redact import scoped_secrets
+
+garbage.hold_off()  # while tests are collected, litellm and all
 
 # The same examples every time, so that a red run says something about the change it ran for. To look for new ones:
 # `pytest --hypothesis-profile default`.
 settings.register_profile("repeatable", derandomize=True, deadline=None)  # a busy machine is slow, not wrong
 settings.load_profile("repeatable")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Measure coverage where tests run, not in processes that they start, which would take twice as long to start."""
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from what stays until the end; a nested pytest would look through it ten times."""
+    garbage.keep()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test that is marked `unmeasured` without measuring its coverage."""
+    measuring = coverage.Coverage.current() if item.get_closest_marker("unmeasured") else None
+    if measuring is None:
+        return (yield)
+    measuring.stop()
+    try:
+        return (yield)
+    finally:
+        measuring.start()
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,8 @@
     tox -e binary   pytest --note-passed FILE     the ids of the tests that passed, and a fingerprint of all files
     tox -e sdk      pytest --passed FILE          leaves these out, if the fingerprint is still the same
 
-A test in a file that asks whether litellm is there is run in both.
+A test in a file that asks whether litellm is there is run in both, unless it is marked `once`: its file asks in order
+to skip where litellm is missing, and what was skipped hasn't passed.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not (name := config.getoption("--passed")):
         return
     passed = passed_before(Path(name))
-    again = [item for item in items if item.nodeid not in passed or asks(item.path)]
+    again = [item for item in items if item.nodeid not in passed or _again(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(again)])
     items[:] = again
 
@@ -51,6 +52,10 @@ def passed_before(noted: Path) -> frozenset[str]:
     except FileNotFoundError:
         return frozenset()
     return frozenset(said["passed"]) if said["files"] == fingerprint() else frozenset()
+
+
+def _again(item: pytest.Item) -> bool:
+    return asks(item.path) and item.get_closest_marker("once") is None
 
 
 @cache

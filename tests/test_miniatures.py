@@ -26,6 +26,8 @@ HINTED, LABELLED, DEVELOPERS = (
     "chat.developer_role[gpt_5]",
 )
 BLOCK, COUNTED = "chat.attachment_refused[unknown]", "messages.count_tokens_refused"
+pytestmark = [pytest.mark.once, pytest.mark.unmeasured]
+
 GOES_ON = "responses.not_of_claude[previous]"
 COMPLETIONS = {
     HINTED,

@@ -18,13 +18,20 @@ def test_passes(): pass
 def test_skips(): pytest.importorskip("not_there")
 """
 
+SKIPPING = """
+import pytest
+pytestmark = pytest.mark.once
+def test_passes(): pass
+def test_skips(): pytest.importorskip("not_there")
+"""
+
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A project with two files of tests, which have been run once, and what passed noted."""
     monkeypatch.setattr(once, "ROOT", pytester.path)
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\nmarkers = once")
     (pytester.path / "tests").mkdir()
     (pytester.path / "tests/test_plain.py").write_text(PLAIN)
     (pytester.path / "tests/test_asking.py").write_text(ASKING)
@@ -53,3 +60,10 @@ def test_without_a_note_everything_runs(project: pytest.Pytester) -> None:
     """An environment of its own leaves nothing out."""
     run(project, "--passed=.noted/absent").assert_outcomes(passed=2, failed=1, skipped=1)
     run(project).assert_outcomes(passed=2, failed=1, skipped=1)
+
+
+def test_a_file_that_only_skips_is_run_once(project: pytest.Pytester) -> None:
+    """What passed there is left out, though the file asks for litellm; what was skipped is run."""
+    (project.path / "tests/test_skipping.py").write_text(SKIPPING)
+    run(project, "--note-passed=.noted/passed").assert_outcomes(passed=3, failed=1, skipped=2)
+    run(project, "--passed=.noted/passed").assert_outcomes(passed=1, failed=1, skipped=2, deselected=2)

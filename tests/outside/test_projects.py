@@ -15,6 +15,8 @@ import pytest
 
 from tests.docs.blocks import table
 
+pytestmark = pytest.mark.once  # with litellm, `tox -e outside` runs the same project
+
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "testing.md"
 LITELLM = importlib.util.find_spec("litellm") is not None

@@ -33,6 +33,8 @@ from parity.recording.file import Recording
 from proxies.support import yamlfile
 from tests.root import ROOT
 
+pytestmark = pytest.mark.once
+
 MODELS = str(loading.BUILT_IN / "models")  # asks no backend, so it needs no time either
 WITH_LITELLM = importlib.util.find_spec("litellm") is not None
 needs_litellm = pytest.mark.skipif(not WITH_LITELLM, reason="the sdk arm needs litellm")
@@ -66,11 +68,6 @@ class Shell:
             timeout=120,
         )
 
-    def observe(self, out: str, *arguments: str) -> Path:
-        done = self("observe", "--target", "binary", "--scenarios", MODELS, "--out", out, *arguments)
-        assert done.returncode == 0, done.stderr
-        return self.folder / out
-
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
@@ -82,7 +79,15 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which `called` stands, with a cache of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for workers
     return tmp_path
+
+
+def observed(out: Path, *arguments: str) -> Path:
+    """A file of the binary arm's observations of `MODELS`."""
+    done = called("observe", "--target", "binary", "--scenarios", MODELS, "--out", out, *arguments)
+    assert done.exit_code == 0, done.output
+    return out
 
 
 def own_scenario(folder: Path, edit: Callable[[Recording], None] = lambda _: None) -> Path:
@@ -192,32 +197,31 @@ def test_show_puts_both_sides_next_to_each_other() -> None:
 
 
 @needs_litellm
-def test_run_ends_in_a_verdict_and_a_report(shell: Shell) -> None:
+def test_run_ends_in_a_verdict_and_a_report(here: Path) -> None:
     """The last line is the verdict, the exit code says the same, and the report's files are whole."""
-    done = shell("run", "--scenarios", MODELS, "--report", "out")
-    assert done.returncode == 0, done.stderr
+    done = called("run", "--scenarios", MODELS, "--report", "out")
+    assert done.exit_code == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("PASS mocked binary | sdk: cells 6 planned = 6 reported")
-    names = sorted(path.name for path in (shell.folder / "out").iterdir())
+    names = sorted(path.name for path in (here / "out").iterdir())
     assert names == ["binary.jsonl", "junit.xml", "report.html", "report.json", "report.md", "sdk.jsonl"]
-    report = json.loads((shell.folder / "out" / "report.json").read_text())
+    report = json.loads((here / "out" / "report.json").read_text())
     schema = json.loads(called("schema", "report").output)
     assert [error.message for error in Draft202012Validator(schema).iter_errors(report)] == []
-    lines = (shell.folder / "out" / "sdk.jsonl").read_text().splitlines()
+    lines = (here / "out" / "sdk.jsonl").read_text().splitlines()
     line_schema = Draft202012Validator(json.loads(called("schema", "observation").output))
     assert len(lines) == 4
     assert all(line_schema.is_valid(json.loads(line)) for line in lines)
 
 
-@needs_litellm
 @pytest.mark.timeout(120)
-def test_workers_leave_the_report_as_it_is(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_leave_the_report_as_it_is(here: Path) -> None:
     """One process or two: report.json is the same to the byte."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     reports = []
     files = [loading.BUILT_IN / name for name in ("streaming/plain.yaml", "errors/wrong_method.yaml")]
     paths = [argument for file in files for argument in ("--scenarios", file)]
     for workers in ("0", "2"):
-        done = called("run", *paths, "-n", workers, "--report", workers)
+        targets = "binary,binary@1.110.2"  # whose workers need not import litellm
+        done = called("run", *paths, "--targets", targets, "-n", workers, "--report", workers)
         assert done.exit_code == 0, done.output
         reports.append((here / workers / "report.json").read_bytes())
     assert reports[0] == reports[1]
@@ -247,12 +251,12 @@ def test_a_file_from_anywhere_is_played(shell: Shell, workers: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["build", ".mine"])
-def test_a_folder_of_any_name_is_played(shell: Shell, name: str) -> None:
+def test_a_folder_of_any_name_is_played(here: Path, name: str) -> None:
     """Also of those in which pytest looks for no tests."""
-    shutil.copytree(MODELS, shell.folder / "scenarios" / name)
-    out = shell.folder / "out.jsonl"
-    done = shell("observe", "--target", "binary", "--scenarios", "scenarios", "--out", out)
-    assert done.returncode == 0, done.stderr
+    shutil.copytree(MODELS, here / "scenarios" / name)
+    out = here / "out.jsonl"
+    done = called("observe", "--target", "binary", "--scenarios", "scenarios", "--out", out)
+    assert done.exit_code == 0, done.stderr
     assert len(ObservationFile.read(out).observations) == 3
 
 
@@ -289,14 +293,14 @@ def test_a_wrong_scenario_names_file_and_line(shell: Shell, command: str) -> Non
         (("--ledger", "bad-ledger.yaml"), "bad-ledger.yaml:1: a ledger is a list"),
     ],
 )
-def test_a_wrong_option_is_a_set_up_error(shell: Shell, arguments: tuple[str, ...], told: str) -> None:
+def test_a_wrong_option_is_a_set_up_error(here: Path, arguments: tuple[str, ...], told: str) -> None:
     """What can't be played is exit code 2 and one sentence, and leaves nothing behind."""
-    (shell.folder / "bad-ledger.yaml").write_text("entries: 1\n")
-    done = shell("run", "--scenarios", MODELS, *arguments)
-    assert done.returncode == 2
+    (here / "bad-ledger.yaml").write_text("entries: 1\n")
+    done = called("run", "--scenarios", MODELS, *arguments)
+    assert done.exit_code == 2
     assert told in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (shell.folder / "parity-report").exists()
+    assert not (here / "parity-report").exists()
 
 
 @pytest.mark.skipif(WITH_LITELLM, reason="only where litellm is missing")
@@ -312,11 +316,11 @@ def test_without_litellm_a_new_scenario_cannot_be_recorded(shell: Shell) -> None
 
 
 @pytest.mark.parametrize("there", ["file", "file/sub"])
-def test_a_report_that_cannot_be_written_is_told_before_the_run(shell: Shell, there: str) -> None:
+def test_a_report_that_cannot_be_written_is_told_before_the_run(here: Path, there: str) -> None:
     """It would have been for nothing."""
-    (shell.folder / "file").write_text("")
-    done = shell("run", "--scenarios", MODELS, "--report", there)
-    assert done.returncode == 2
+    (here / "file").write_text("")
+    done = called("run", "--scenarios", MODELS, "--report", there)
+    assert done.exit_code == 2
     assert "Traceback" not in done.stderr
     assert "file" in done.stderr
     assert "cells" not in done.stdout
@@ -341,9 +345,9 @@ def test_recordings_of_another_litellm_are_told(
 # --- observe, diff
 
 
-def test_observations_of_the_same_thing_do_not_differ(shell: Shell) -> None:
+def test_observations_of_the_same_thing_do_not_differ(here: Path) -> None:
     """Two files of one arm, one of them under another name, compare as identical."""
-    left, right = shell.observe("left.jsonl", "--name", "before"), shell.observe("right.jsonl")
+    left, right = observed(here / "left.jsonl", "--name", "before"), observed(here / "right.jsonl")
     done = called("diff", left, right)
     assert done.exit_code == 0, done.output
     assert done.output.splitlines()[-1].startswith(
@@ -351,23 +355,23 @@ def test_observations_of_the_same_thing_do_not_differ(shell: Shell) -> None:
     )
 
 
-def test_an_edited_observation_differs(shell: Shell) -> None:
+def test_an_edited_observation_differs(here: Path) -> None:
     """A value that is not the same is exit code 1, with scenario, path and both values."""
-    left, right = shell.observe("left.jsonl", "--name", "before"), shell.observe("right.jsonl")
+    left, right = observed(here / "left.jsonl", "--name", "before"), observed(here / "right.jsonl")
     right.write_text(right.read_text().replace('"owned_by":"openai"', '"owned_by":"somebody"', 1))
-    done = called("diff", left, right, "--report", shell.folder / "out")
+    done = called("diff", left, right, "--report", here / "out")
     assert done.exit_code == 1
     assert "models.list" in done.output
     assert "owned_by" in done.output
     assert "somebody" in done.output
     assert done.output.splitlines()[-1].startswith("FAIL mocked before | binary")
-    assert (shell.folder / "out" / "report.json").is_file()
+    assert (here / "out" / "report.json").is_file()
 
 
-def test_files_of_other_scenarios_are_not_compared(shell: Shell) -> None:
+def test_files_of_other_scenarios_are_not_compared(here: Path) -> None:
     """Another catalogue is exit code 2, unless the caller says that it may be."""
-    left = shell.observe("left.jsonl", "--name", "before")
-    right = shell.observe("right.jsonl", "-k", "models.one")
+    left = observed(here / "left.jsonl", "--name", "before")
+    right = observed(here / "right.jsonl", "-k", "models.one")
     done = called("diff", left, right)
     assert done.exit_code == 2
     assert "were made from different scenarios; observe both with the same" in done.output
@@ -376,26 +380,26 @@ def test_files_of_other_scenarios_are_not_compared(shell: Shell) -> None:
     assert "nothing to compare with" in forgiven.output
 
 
-def test_a_missing_left_side_may_be_forgiven(shell: Shell) -> None:
+def test_a_missing_left_side_may_be_forgiven(here: Path) -> None:
     """`--if-comparable` is for a first run: nothing to compare with is no failure, and is said."""
-    right, missing = shell.observe("right.jsonl"), shell.folder / "gone.jsonl"
+    right, missing = observed(here / "right.jsonl"), here / "gone.jsonl"
     assert called("diff", missing, right).exit_code == 2
     forgiven = called("diff", missing, right, "--if-comparable")
     assert forgiven.exit_code == 0
     assert "gone.jsonl is not there" in forgiven.output
 
 
-def test_one_target_twice_is_no_comparison(shell: Shell) -> None:
+def test_one_target_twice_is_no_comparison(here: Path) -> None:
     """Two sides of one name could not be told apart in a report."""
-    left, right = shell.observe("left.jsonl"), shell.observe("right.jsonl")
+    left, right = observed(here / "left.jsonl"), observed(here / "right.jsonl")
     done = called("diff", left, right)
     assert done.exit_code == 2
     assert "`parity observe --name`" in done.output
 
 
-def test_a_file_of_something_else_is_told(shell: Shell) -> None:
+def test_a_file_of_something_else_is_told(here: Path) -> None:
     """What is no observation file is exit code 2, with file and line."""
-    left, right = shell.observe("left.jsonl"), shell.folder / "right.jsonl"
+    left, right = observed(here / "left.jsonl"), here / "right.jsonl"
     right.write_text('{"a": 1}\n')
     done = called("diff", left, right)
     assert done.exit_code == 2
@@ -513,23 +517,23 @@ def test_help_fits_and_names_every_command() -> None:
 # --- more than two targets
 
 
-def test_any_number_of_files_is_compared(shell: Shell) -> None:
+def test_any_number_of_files_is_compared(here: Path) -> None:
     """The first is what the others are compared with; by majority it is the one that differs."""
-    first = shell.observe("one.jsonl", "--name", "one")
+    first = observed(here / "one.jsonl", "--name", "one")
     text = first.read_text()
     files = [first]
     for name in ("two", "three"):
-        files.append(shell.folder / f"{name}.jsonl")
+        files.append(here / f"{name}.jsonl")
         files[-1].write_text(text.replace('"target":"one"', f'"target":"{name}"'))
     first.write_text(text.replace('"owned_by":"openai"', '"owned_by":"somebody"', 1))
     done = called("diff", *files)
     assert done.exit_code == 1
     assert "two, three  " in done.output
     assert "\nthree  ok 3/3  identical 2  explained 0  unexplained 1\n" in done.output
-    voted = called("diff", *files, "--majority", "--report", shell.folder / "out")
+    voted = called("diff", *files, "--majority", "--report", here / "out")
     assert "\nthree  ok 3/3  identical 3  explained 0  unexplained 0\n" in voted.output
     assert voted.output.splitlines()[-1].startswith("FAIL mocked, by majority one | two | three: cells 9")
-    assert " ≠ |" in (shell.folder / "out" / "report.md").read_text()
+    assert " ≠ |" in (here / "out" / "report.md").read_text()
     assert called("diff", first).exit_code == 2
 
 

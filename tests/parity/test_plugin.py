@@ -6,8 +6,10 @@ import re
 
 import pytest
 
+from parity import plugin
 from parity.judging.verdict import Cell
 from parity.plugin import cell_of, node_name
+from parity.targets import target
 from tests.root import ROOT
 
 pytest_plugins = ["pytester"]
@@ -63,12 +65,11 @@ class Project:
         (self.folder / f"{name}.yaml").write_text(f"{text}expect: {{responses: [{{}}]}}\n{more}")
 
     def run(self, *arguments: str, workers: int = 0, tier: str | None = "mocked") -> pytest.RunResult:
-        return self.pytester.runpytest_subprocess(
+        return self.pytester.runpytest_inprocess(
             *("-p", "xdist.plugin", "-p", "parity.plugin", "-p", "no:cacheprovider", "-n", str(workers)),
             *(("--parity-tier", tier) if tier else ()),
             *("--parity-ledger", str(self.ledger)),
             *(arguments or (str(self.folder),)),
-            timeout=50,
         )
 
 
@@ -77,6 +78,9 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("CELL_DEADLINE", "30")
+    # The project's conftest puts others in their place.
+    monkeypatch.setattr(target, "MockedTarget", target.MockedTarget)
+    monkeypatch.setattr(plugin, "CELL_DEADLINE", plugin.CELL_DEADLINE)
     for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
         monkeypatch.delenv(name, raising=False)
     return Project(pytester)

@@ -15,6 +15,8 @@ from parity.gateways.profile import find
 from tests.parity.gateways.planted import BUGS, Make
 from tests.parity.gateways.relay import Relay, in_thread
 
+pytestmark = pytest.mark.unmeasured
+
 MOST = 12
 FILES = (
     "chat/gzip chat/logprobs chat/plain chat/response_format chat/system_and_history "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -25,6 +26,7 @@ FORMATS = pytest.mark.parametrize("name", list(report.FORMATS))
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+@cache
 def nasty() -> Report:
     """A run whose every text is hostile, evidence included: markup, escapes, bidi, half a character, a megabyte."""
     text = HOSTILE + UNPRINTABLE + "\x9b31m\u2066" + "</script><!--<script>" + "\r"
