@@ -22,7 +22,11 @@ settings.load_profile("repeatable")
 def pytest_configure(config: pytest.Config) -> None:
     """Measure coverage where tests run, not in processes that they start, which would take twice as long to start."""
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
-        os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+        _measure_no_children()
+
+
+def _measure_no_children() -> None:
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 
 def pytest_collection_finish() -> None:
@@ -41,6 +45,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     finally:
         measuring.start()
+        _measure_no_children()
 
 
 @pytest.fixture(autouse=True)
