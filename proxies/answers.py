@@ -5,6 +5,8 @@ provider ── guard (`proxies.egress`) ── mended ──> LiteLLM
               ├─ a whole      no completion, or one that did not end as it should: a 502 of ours
               └─ a stream     its chunks repaired (`proxies.chunks`); a whole answer instead of it becomes one
 
+Messages of Claude's that become another dialect's answers are looked at in `proxies.claude_messages`.
+
 It imports httpx alone, as `proxies.egress` does, since it runs in the LiteLLM process, too.
 """
 
@@ -23,14 +25,15 @@ from proxies.chunks import (
     FINISH_REASONS,
     UNREADABLE,
     Unfinished,
-    costless,
     data_of,
     event_of,
     events,
     parsed,
+    quoted,
     repaired,
     unknown_end,
 )
+from proxies.claude_messages import mended_events, mended_message, message_events
 
 Json = Any
 
@@ -151,9 +154,7 @@ def mended_whole(kind: str, body: bytes) -> tuple[bytes, str]:
         return body, said
     if kind == "chat/completions":
         return _mended_completion(body, document, translated(kind))
-    if kind == "messages" and translated(kind) and _unknown_stop(document.get("stop_reason")):
-        return body, unknown_end(document["stop_reason"])
-    return body, ""
+    return mended_message(body, document) if kind == "messages" and translated(kind) else (body, "")
 
 
 def status_within(body: bytes) -> int:
@@ -174,9 +175,9 @@ def as_stream(kind: str, body: bytes, request: bytes) -> tuple[bytes, str]:
         return b"", said
     if kind == "chat/completions" and document.get("choices"):
         usage = document.get("usage") if _USAGE_WANTED.search(request) else None
-        return _chunks_of(document, usage if translated(kind) else costless(usage)), ""
+        return _chunks_of(document, usage if translated(kind) else quoted(usage)), ""
     if kind == "messages" and document.get("type") == "message":
-        return _message_events(document), ""
+        return message_events(document), ""
     return b"", UNREADABLE
 
 
@@ -214,7 +215,7 @@ class MendedStream(httpx.AsyncByteStream):
             case "chat/completions":
                 self._pieces = repaired(pieces, translated=translated(kind))
             case "messages" if translated(kind):
-                self._pieces = _whole_message(pieces)
+                self._pieces = mended_events(pieces)
             case "responses":
                 self._pieces = _named(pieces)
             case _:  # Anthropic's for a client of Anthropic's, which the front looks at
@@ -237,30 +238,14 @@ async def _named(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield event
 
 
-async def _whole_message(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Anthropic's events; raises `Unfinished` where they end without an end, or with one that nobody knows."""
-    ended = False
-    async for event in events(pieces):
-        document = parsed(data_of(event))
-        if isinstance(document, dict):
-            ended = ended or document.get("type") in ("message_stop", "error")
-            delta = document.get("delta")
-            if isinstance(delta, dict) and _unknown_stop(delta.get("stop_reason")):
-                raise Unfinished(unknown_end(delta["stop_reason"]))
-        yield event
-    if not ended:
-        raise Unfinished(UNREADABLE)
-
-
-def _unknown_stop(reason: Json) -> bool:
-    return reason is not None and reason not in FINISH_REASONS and reason != "pause_turn"
-
-
 def _mended_completion(body: bytes, document: dict[str, Json], for_others: bool) -> tuple[bytes, str]:
     choices = document.get("choices")
     if not isinstance(choices, list):
         return body, ""
-    changed = False
+    changed = "service_tier" not in document
+    document.setdefault(
+        "service_tier", None
+    )  # LiteLLM stumbles over an answer of Groq's that doesn't have it
     for choice in choices:
         if not isinstance(choice, dict):
             return body, UNREADABLE
@@ -307,44 +292,6 @@ def _chunks_of(document: dict[str, Json], usage: Json) -> bytes:
     if usage:
         chunks.append({**shared, "choices": [], "usage": usage})
     return b"".join(map(event_of, chunks)) + b"data: [DONE]\n\n"
-
-
-def _message_events(message: dict[str, Json]) -> bytes:
-    usage = message.get("usage") or {}
-    start = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
-    made: list[dict[str, Json]] = [{"type": "message_start", "message": start}]
-    for index, block in enumerate(message.get("content") or ()):
-        made.append({"type": "content_block_start", "index": index, "content_block": _emptied(block)})
-        made += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in _deltas(block)]
-        made.append({"type": "content_block_stop", "index": index})
-    delta = {name: message.get(name) for name in ("stop_reason", "stop_sequence")}
-    made += [{"type": "message_delta", "delta": delta, "usage": usage}, {"type": "message_stop"}]
-    return b"".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in made)
-
-
-def _emptied(block: dict[str, Json]) -> dict[str, Json]:
-    """How a block begins in a stream."""
-    empty: dict[str, dict[str, Json]] = {
-        "text": {"text": ""},
-        "tool_use": {"input": {}},
-        "thinking": {"thinking": "", "signature": ""},
-    }
-    return {**block, **empty.get(str(block.get("type")), {})}
-
-
-def _deltas(block: dict[str, Json]) -> list[dict[str, Json]]:
-    """The rest of it."""
-    match block.get("type"):
-        case "text":
-            return [{"type": "text_delta", "text": block.get("text", "")}]
-        case "tool_use":
-            return [{"type": "input_json_delta", "partial_json": json.dumps(block.get("input") or {})}]
-        case "thinking":
-            return [
-                {"type": "thinking_delta", "thinking": block.get("thinking", "")},
-                {"type": "signature_delta", "signature": block.get("signature", "")},
-            ]
-    return []
 
 
 _SENTENCES = (

@@ -30,10 +30,10 @@ FINISH_REASONS = frozenset(
 )
 """Ends of an answer that LiteLLM translates into what they mean. All others it calls `stop`."""
 
-NO_COST, NO_USAGE = "proxy_no_cost", "proxy_no_usage"
-"""Mark the usage of a stream whose provider named no cost, or no usage at all; see `marked`.
+WRITTEN, NO_USAGE = "proxy_written", "proxy_no_usage"
+"""Mark the usage of a stream: with what its provider wrote, as JSON, or as one that it did not write; see `marked`.
 
-LiteLLM would make them up. So the front can tell, and leaves them out.
+LiteLLM adds costs and counts to the one, and makes up the other. So the front can tell, and hands on what was written.
 """
 
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
@@ -84,7 +84,7 @@ async def repaired(pieces: AsyncIterator[bytes], *, translated: bool) -> AsyncIt
         data = data_of(event)
         if data.strip() == "[DONE]":
             chunks.check_end()
-            if not (counts or translated):
+            if not counts:
                 yield event_of(chunks.without_usage)
             yield event
             return
@@ -92,11 +92,11 @@ async def repaired(pieces: AsyncIterator[bytes], *, translated: bool) -> AsyncIt
         if not isinstance(document, dict):
             yield event
             continue
-        counts = counts or isinstance(document.get("usage"), dict)
-        usage = document.get("usage")
-        if not translated and (counted := costless(usage)) is not usage:
-            document["usage"] = counted
-            event = event_of(document)
+        if isinstance(usage := document.get("usage"), dict):
+            counts = True
+            if not translated:
+                document["usage"] = quoted(usage)
+                event = event_of(document)
         made = list(chunks.take(document))
         # Bytes that nobody has to change stay as they came; where LiteLLM reads a stream itself, it takes any line
         # with [DONE] in it for the end.
@@ -108,7 +108,7 @@ async def repaired(pieces: AsyncIterator[bytes], *, translated: bool) -> AsyncIt
         if chunks.failure:
             raise Unfinished(chunks.failure)
     chunks.check_end()
-    if not (counts or translated):
+    if not counts:
         yield event_of(chunks.without_usage)
 
 
@@ -118,15 +118,15 @@ def event_of(chunk: Chunk) -> bytes:
     return f"data: {text}\n\n".encode()
 
 
-def marked(usage: Chunk, mark: str) -> Chunk:
+def marked(usage: Chunk, mark: str, value: Any = True) -> Chunk:
     """Mark a usage where every LiteLLM leaves what it doesn't know: among the details of the prompt's tokens."""
     details = usage.get("prompt_tokens_details")
-    return {**usage, "prompt_tokens_details": {**(details if isinstance(details, dict) else {}), mark: True}}
+    return {**usage, "prompt_tokens_details": {**(details if isinstance(details, dict) else {}), mark: value}}
 
 
-def costless(usage: Any) -> Any:
-    """Mark a usage that names no cost; return anything else as it is."""
-    return marked(usage, NO_COST) if isinstance(usage, dict) and usage.get("cost") is None else usage
+def quoted(usage: Any) -> Any:
+    """Mark a usage with what is written in it; return anything else as it is."""
+    return marked(usage, WRITTEN, json.dumps(usage)) if isinstance(usage, dict) else usage
 
 
 def parsed(text: str | bytes) -> Any:
@@ -186,7 +186,9 @@ class Chunks:
             self._failed = True  # LiteLLM says so
         if not self.without_usage:
             none = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-            self.without_usage = {**chunk, "choices": [], "usage": marked(none, NO_USAGE)}
+            # Another dialect has to have a number, and no place for a mark.
+            usage = none if self._translated else marked(none, NO_USAGE)
+            self.without_usage = {**chunk, "choices": [], "usage": usage}
         choices = chunk.get("choices")
         if not isinstance(choices, list) or not choices or self._failed:
             yield chunk

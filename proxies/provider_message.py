@@ -53,6 +53,8 @@ _HEAD = re.compile(
     r")"
 )
 _ERROR_CODE = re.compile(r"^Error code: \d{3}(?: - (?P<body>.*))?$", re.DOTALL)
+# How LiteLLM prints what failed in the middle of OpenRouter's stream.
+_OF_A_ROUTER = re.compile(r"^Message: (?P<said>.*), Metadata: \{.*\}, User ID:[^,]*$", re.DOTALL)
 # A body whose sentence LiteLLM took for the start of a traceback, and so cut off.
 _CUT_BODY = re.compile(r"^\{\s*\"(?:error|type)\"\s*:")
 _HTML = re.compile(r"<(?:!doctype|html|head|body|center|h1)\b", re.IGNORECASE)
@@ -110,6 +112,8 @@ def _unwrap(text: str) -> str:
         if found[0].startswith("Received"):
             text = text.rstrip(" .\n")
     text = _behind_heads(re.sub(r"^(.*?Exception -)$", r"\1 ", text))
+    if match := _OF_A_ROUTER.match(text):
+        text = match["said"]
     if match := _ERROR_CODE.match(text):
         text = match["body"] or ""
     return text.strip()

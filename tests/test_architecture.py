@@ -35,6 +35,7 @@ ORDER = {
         {"backend", "sessions"},
         {"egress", "fast_pool"},
         {"answers"},
+        {"claude_messages"},
         {"chunks"},
     ),
     "parity": (

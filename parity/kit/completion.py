@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from parity.kit import samples
 from parity.kit.samples import ErrorKind, Route, Side
+from parity.targets.arms import WRITTEN
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
@@ -117,6 +118,14 @@ def _usage(sample: Mapping[str, Any], asked: Mapping[str, int] | None) -> dict[s
     return {"total_tokens": counts["prompt_tokens"] + counts["completion_tokens"], **asked}
 
 
+def _count(usage: dict[str, Any], asked: Mapping[str, int]) -> None:
+    """Write the counts that are asked for into a stream's usage, and into what it says that the provider wrote."""
+    counts = _usage(usage, asked)
+    usage |= counts
+    details = usage["prompt_tokens_details"]
+    details[WRITTEN] = json.dumps({**json.loads(details[WRITTEN]), **counts})
+
+
 def _chat_chunks(answer: Completion, side: Side, model: str) -> list[dict[str, Any]]:
     opening, piece, *_, last = samples.chunks("streaming.plain", side)
     made = [opening]
@@ -130,7 +139,7 @@ def _chat_chunks(answer: Completion, side: Side, model: str) -> list[dict[str, A
         made.append(last)
         if answer.usage:
             made.append(samples.chunks("streaming.usage", side)[-1])
-            made[-1]["usage"] |= _usage(made[-1]["usage"], answer.usage)
+            _count(made[-1]["usage"], answer.usage)
     same = {name: opening[name] for name in ("id", "created", "system_fingerprint")}
     return [{**chunk, **same, "model": model} for chunk in made]
 

@@ -15,6 +15,7 @@ from proxies.memory.routing import route
 if TYPE_CHECKING:
     from proxies.binary.process import LiteLLMProcess
 from parity.targets.deployments import LITELLM_URL, MOCKED_KEY
+from proxies.chunks import WRITTEN as WRITTEN  # in the usage of a stream: what the provider wrote of it
 from proxies.dialects.kinds import KINDS
 from proxies.egress import UNASKED as UNASKED  # what a recording says of an exception
 from proxies.egress import UNREAD as UNREAD

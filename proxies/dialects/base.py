@@ -51,6 +51,19 @@ def _put_back_refusal(message: dict[str, Any]) -> None:
         message.setdefault("refusal", fields["refusal"])
 
 
+def without_guess(usage: dict[str, Any], name: str) -> dict[str, Any]:
+    """The usage of an answer with thoughts, without the counts of these and of words where nobody gave them.
+
+    LiteLLM is told 0 then (`proxies.claude_messages`). `name` is what the dialect calls the details.
+    """
+    details = usage.get(name)
+    if not isinstance(details, dict) or details.get("reasoning_tokens") or "text_tokens" not in details:
+        return usage
+    given = {key: v for key, v in details.items() if key not in ("reasoning_tokens", "text_tokens")}
+    kept = {key: v for key, v in usage.items() if key != name}
+    return {**kept, name: given} if any(v is not None for v in given.values()) else kept
+
+
 class Framing(Protocol):
     """How a route writes its stream: a chunk, a failure in the middle, the end."""
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from proxies.chunks import NO_COST, NO_USAGE
-from proxies.dialects.base import Open, without_nulls
+from proxies.chunks import NO_USAGE, WRITTEN, parsed
+from proxies.dialects.base import Open, without_guess, without_nulls
 from proxies.errors import ProxyError, envelope
 from proxies.support.jsontext import json_text
 from proxies.support.sse import encode
@@ -87,25 +87,28 @@ def as_said(body: dict[str, Any]) -> dict[str, Any]:
         return body
     usage = body.get("usage")
     if isinstance(usage, dict) and body.get("object") == "chat.completion.chunk":
-        if _has(usage, NO_COST):
-            body = {**body, "usage": _without_cost(usage)}
+        written = parsed(_mark(usage, WRITTEN) or "")
+        # A usage that isn't marked is of another API, none of which names a cost.
+        said = written if isinstance(written, dict) else {k: v for k, v in usage.items() if k != "cost"}
+        body = {**body, "usage": said}
         if all(map(_says_nothing, choices)):
             return {**body, "choices": []}
     elif isinstance(usage, dict) and not any(usage.get(name) for name in _COUNTS):
         body = {**body, "usage": None}  # LiteLLM's zeros: the provider didn't say
+    elif isinstance(usage, dict) and any(_thought(choice.get("message")) for choice in choices):
+        body = {**body, "usage": without_guess(usage, "completion_tokens_details")}
     return body
 
 
-def _has(usage: dict[str, Any], mark: str) -> bool:
+def _thought(said: Any) -> bool:
+    """Whether a message, or a piece of one, has thoughts of a Claude's."""
+    return isinstance(said, dict) and bool(said.get("thinking_blocks"))
+
+
+def _mark(usage: dict[str, Any], mark: str) -> Any:
+    """What a usage is marked with; None where it isn't."""
     details = usage.get("prompt_tokens_details")
-    return isinstance(details, dict) and mark in details
-
-
-def _without_cost(usage: dict[str, Any]) -> dict[str, Any]:
-    """A marked usage as the provider wrote it: without the mark, and without a cost."""
-    details = {name: value for name, value in usage["prompt_tokens_details"].items() if name != NO_COST}
-    said = {name: value for name, value in usage.items() if name not in ("cost", "prompt_tokens_details")}
-    return {**said, "prompt_tokens_details": details} if details else said
+    return details.get(mark) if isinstance(details, dict) else None
 
 
 def _says_nothing(choice: dict[str, Any]) -> bool:
@@ -122,11 +125,16 @@ class ChatFraming:
         self, chunks: AsyncIterator[dict[str, Any]], model: str
     ) -> AsyncIterator[dict[str, Any]]:
         # Where they end is known to the backends alone.
+        thought = False
         async for chunk in chunks:
             usage = chunk.get("usage")
-            if isinstance(usage, dict) and _has(usage, NO_USAGE):
+            if isinstance(usage, dict) and _mark(usage, NO_USAGE):
                 continue
-            yield {**without_nulls(as_said(chunk)), "model": model}
+            thought = thought or any(_thought(choice.get("delta")) for choice in chunk.get("choices") or ())
+            said = as_said(chunk)
+            if thought and isinstance(said.get("usage"), dict):
+                said = {**said, "usage": without_guess(said["usage"], "completion_tokens_details")}
+            yield {**without_nulls(said), "model": model}
 
     def frame(self, chunk: dict[str, Any]) -> bytes:
         return encode(json_text(chunk))

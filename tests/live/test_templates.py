@@ -34,7 +34,7 @@ from parity.provider.server import refused_url, serve_in_thread
 from parity.targets import doubles
 from parity.targets.arms import litellm_process
 from parity.targets.deployments import config_document
-from proxies.chunks import NO_COST
+from proxies.chunks import WRITTEN
 
 TEXT = 'Grüße aus Malmö, "zitiert" 🎈'
 WORDS = ["Grüße", " aus", " Malmö"]
@@ -236,9 +236,10 @@ def test_stream_with_usage(real: Real) -> None:
     answered = chunks_of(real.ask("streaming.usage"))
     for chunk, other in zip(template, answered, strict=True):
         chunk["id"] = other["id"]
-    # A cost that the provider didn't tell is marked, for the front to leave out.
+    # What the provider wrote is marked, for the front to hand on.
     for usage in (template[-1]["usage"], answered[-1]["usage"]):
-        assert usage["prompt_tokens_details"][NO_COST] is True
+        said = json.loads(usage["prompt_tokens_details"].pop(WRITTEN))
+        assert said["total_tokens"] == usage["total_tokens"]
         usage.pop("cost", None)  # LiteLLM's own, of what it thinks the model costs
     assert same(template, answered)
 

@@ -20,7 +20,7 @@ from proxies.answers import (
     status_within,
     upstream_kind,
 )
-from proxies.chunks import NO_COST, UNREADABLE, Unfinished, data_of, events
+from proxies.chunks import UNREADABLE, WRITTEN, Unfinished, data_of, events
 from proxies.egress import Guard
 from tests import samples
 
@@ -139,7 +139,7 @@ def test_what_looks_like_reasoning_is_left_in_the_text() -> None:
     message = json.loads(whole(completion({"content": "<think>a</think>b"}))[0])["choices"][0]["message"]
     assert message["reasoning_content"] is None
     assert message["content"] == "<think>a</think>b"
-    kept = dumped(completion({"content": "<b>", "reasoning_content": "r"}))
+    kept = dumped({**completion({"content": "<b>", "reasoning_content": "r"}), "service_tier": "default"})
     assert whole(kept)[0] is kept
 
 
@@ -147,6 +147,11 @@ def test_the_status_within_an_error() -> None:
     """A status that an error names is believed, anything else isn't one."""
     assert status_within(dumped({"error": {"code": 402}})) == 402
     assert status_within(dumped({"error": {"code": 7}})) == status_within(b"[]") == 502
+
+
+def test_a_completion_without_a_service_tier_is_read() -> None:
+    """LiteLLM, which fails on one of Groq's, is told that there is none."""
+    assert json.loads(whole(completion({"content": "a"}))[0])["service_tier"] is None
 
 
 async def test_a_whole_completion_as_a_stream() -> None:
@@ -158,7 +163,8 @@ async def test_a_whole_completion_as_a_stream() -> None:
     assert failure == ""
     assert first["choices"][0]["delta"]["tool_calls"][0]["index"] == 0
     assert end["choices"][0]["finish_reason"] == "tool_calls"
-    assert usage["usage"] == {**document["usage"], "prompt_tokens_details": {NO_COST: True}}
+    said = json.dumps(document["usage"])
+    assert usage["usage"] == {**document["usage"], "prompt_tokens_details": {WRITTEN: said}}
     assert done == "[DONE]"
     assert len(await parsed(as_stream(CHAT, dumped(document), b"{}")[0])) == 3
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxies.chunks import NO_COST, NO_USAGE, Unfinished, data_of, events, repaired
+from proxies.chunks import NO_USAGE, WRITTEN, Unfinished, data_of, events, repaired
 
 
 def chunk(delta: dict[str, Any], reason: str | None = None, **choice: Any) -> dict[str, Any]:
@@ -104,7 +104,8 @@ async def test_every_call_arrives_once(sent: list[Any], translated: bool) -> Non
 async def test_another_dialect_gets_one_call_after_another(sent: list[Any]) -> None:
     """In each chunk is one piece of one call, and none of a call that others came after."""
     order = []
-    for one in await out(*sent, END, translated=True):
+    *answer, _ = await out(*sent, END, translated=True)
+    for one in answer:
         entries = one["choices"][0]["delta"].get("tool_calls") or []
         assert len(entries) <= 1
         order += [entry["index"] for entry in entries]
@@ -133,7 +134,7 @@ async def test_a_good_stream_stays_as_it_came() -> None:
         yield b"".join([*whole, usage])[:30]
         yield b"".join([*whole, usage])[30:]
 
-    assert [event async for event in repaired(pieces(), translated=False)] == [*whole, usage]
+    assert [event async for event in repaired(pieces(), translated=True)] == [*whole, usage]
 
 
 async def test_refusals() -> None:
@@ -145,7 +146,7 @@ async def test_refusals() -> None:
         {"refusal": "pe."},
         None,
     ]
-    others = [one["choices"][0] for one in await out(*sent, translated=True)]
+    others = [one["choices"][0] for one in (await out(*sent, translated=True))[:3]]
     assert "".join(d["delta"].get("content", "") for d in others) == "Nope."
     assert others[-1]["finish_reason"] == "content_filter"
 
@@ -183,17 +184,20 @@ async def test_the_providers_own_error_is_passed_on() -> None:
     assert (await out({"error": own}))[0]["error"] == own
 
 
-async def test_usage_and_cost_are_marked_where_nobody_wrote_them() -> None:
-    """The front can tell what LiteLLM would make up."""
-    counted = {"choices": [], "usage": {"total_tokens": 3}}
+async def test_a_usage_is_marked_with_what_was_written() -> None:
+    """The front can tell what LiteLLM adds to it, and a usage that LiteLLM has made up."""
+    counted = {"choices": [], "usage": {"total_tokens": 3, "prompt_tokens_details": {"cached_tokens": 1}}}
     end = chunk({}, "stop")
     [one] = (await out(end, counted))[1:]
-    assert one["usage"] == {"total_tokens": 3, "prompt_tokens_details": {NO_COST: True}}
+    details = one["usage"]["prompt_tokens_details"]
+    assert one["usage"] == {"total_tokens": 3, "prompt_tokens_details": details}
+    assert details["cached_tokens"] == 1
+    assert json.loads(details[WRITTEN]) == counted["usage"]
     [one] = (await out(end))[1:]
     assert one["usage"]["prompt_tokens_details"] == {NO_USAGE: True}
-    named = {"choices": [], "usage": {"total_tokens": 3, "cost": 0.5}}
-    assert await out(end, named) == [end, named]
-    assert await out(end, translated=True) == [end]
+    assert await out(end, counted, translated=True) == [end, counted]
+    none = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    assert await out(end, translated=True) == [end, {**end, "choices": [], "usage": none}]
 
 
 async def test_done_in_a_text_is_hidden() -> None:

@@ -26,6 +26,11 @@ from proxies.provider_message import Said, clean_message, of_validation
         ),
         ("litellm.Timeout: Timeout Error: OpenAIException - Late\n\nDeployment Info: timeout: 2", "Late"),
         ("litellm.APIError: OpenAIException - Oh\nTraceback (most recent call last):\n  File x", "Oh"),
+        (
+            "litellm.APIError: APIError: OpenrouterException - Message: Died, Metadata: {'a': 1}, User ID: ",
+            "Died",
+        ),
+        ("Message: Died, Metadata: {}, User ID: u", "Message: Died, Metadata: {}, User ID: u"),
         ("Error code: 400 - {'error': {'message': \"it's so\", 'code': None}}", "it's so"),
         ('Error code: 400 - {"error": {"message": "so"}}', "so"),
         (

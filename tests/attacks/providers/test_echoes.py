@@ -16,6 +16,7 @@ OWN = (
     "A message has",
     "A tool has",
     "An image is",
+    "The block",
     "The arguments of a tool call",
     "The provider of this model",
     "This is no tool choice",
