@@ -202,6 +202,11 @@ def _catalogue() -> Catalogue:
     return Catalogue.load(loading.BUILT_IN / f"{name.replace('.', '/')}.yaml" for name in sorted(templates))
 
 
+@cache
+def _ledger() -> Ledger:
+    return Ledger.load(BUILT_IN)
+
+
 _right: dict[tuple[str, Arm], Observation] = {}
 """What the app itself shows, kept over the tests of a process."""
 
@@ -215,7 +220,7 @@ async def judged(arm: Arm, miniature: type[Miniature]) -> Verdict:
         seen = await MockedTarget(arm, wrap=miniature).observe(scenario)
         observations += [_right[scenario.id, arm], seen.model_copy(update={"target": "miniature"})]
     planned = [(scenario, target) for scenario in SUBSET for target in (arm, "miniature")]
-    return judge(planned, observations, _catalogue(), Ledger.load(BUILT_IN), "mocked", (arm, "miniature"))
+    return judge(planned, observations, _catalogue(), _ledger(), "mocked", (arm, "miniature"))
 
 
 def red(verdict: Verdict) -> set[str]:

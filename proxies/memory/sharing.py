@@ -60,8 +60,8 @@ class DefaultUser:
     def warn_at_start(self) -> None:
         """Log which well-known clients will share its memories, when there are several and anything is remembered."""
         names = {deployment.model_name for deployment in self._config.model_list}
-        shared = sharing(self._config)
-        if len(shared) > 1 and any(any(places(self._config, self._config.group(name))) for name in names):
+        remembered = any(any(places(self._config, self._config.group(name))) for name in names)
+        if remembered and len(shared := sharing(self._config)) > 1:
             _log.warning(
                 f"clients that no pattern knows share the memories of '%s': %s; {_MEND}",
                 self._mappings.default_user_id,
