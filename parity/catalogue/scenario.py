@@ -258,6 +258,11 @@ class Scenario(Part):
         description="ids of your contract's clauses; in a built-in scenario those of docs/contract.md",
     )
     tiers: list[Tier] = Field(default_factory=lambda: list(TIERS), min_length=1)
+    real: bool = Field(
+        False,
+        exclude=True,  # what a recording says doesn't depend on it
+        description="real providers may be asked it, too: `parity run --tier real`",
+    )
     deployment: Deployment = Field(default_factory=Deployment)
     provider: list[ProviderReply] = Field(
         default_factory=list,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from parity.catalogue.strangers import for_strangers, tokens_of
 from parity.commands.group import Unusable
 from parity.commands.observe import playable_on_urls, requests_of
 from parity.commands.options import (
+    agreed,
     expression_option,
     finish,
     header_option,
@@ -187,18 +187,13 @@ def _announce(
             side.target = replace(side.target, name=name)
     each = requests_of(playable) * (1 if once else 2)
     total = each * len(sides)
-    say(
+    what = (
         f"{len(playable)} scenarios: {total} requests ({each} to {sides[0].target.name}, {each} to "
-        f"{sides[1].target.name}), about {tokens_of(playable) * (1 if once else 2):,} tokens at each",
-        err=True,
+        f"{sides[1].target.name}), about {tokens_of(playable) * (1 if once else 2):,} tokens at each"
     )
     if total > max_requests:
-        raise Unusable(f"that is more than --max-requests {max_requests}; -k chooses fewer scenarios")
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Unusable("nobody is there to ask whether to start; --yes starts at once")
-    click.confirm("Start?", abort=True, err=True)
+        raise Unusable(f"{what}: that is more than --max-requests {max_requests}; -k chooses fewer scenarios")
+    agreed(what, yes)
 
 
 async def _ask_in_turn(

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import get_args
 
 import click
-from click.core import ParameterSource
 
 from parity import matrix
 from parity.catalogue.scenario import Scenario, Tier
@@ -23,6 +22,7 @@ from parity.commands.options import (
     ledger_option,
     litellm_option,
     load,
+    refuse,
     scenarios_option,
     tier_option,
     workers_option,
@@ -99,7 +99,7 @@ def observe(
     """
     loaded = load(paths)
     if "://" in target_name:
-        _refuse(context, ("tier", "workers", "ledger", "litellm"), "without effect on a URL")
+        refuse(context, ("tier", "workers", "ledger", "litellm"), "without effect on a URL")
         if not model:
             raise click.UsageError("a URL needs --model: the name to ask for")
         key = key_from(api_key_env)
@@ -110,7 +110,7 @@ def observe(
         observations: Sequence[Observation] = _ask(url, chosen, Words(key_variable=api_key_env))
         head = Header(target=url.name, tier="live", catalogue="", endpoint=True, versions=versions())
     elif target_name in get_args(Arm):
-        _refuse(context, ("model", "api_key_env", "headers", "player"), "only for a URL")
+        refuse(context, ("model", "api_key_env", "headers", "player"), "only for a URL")
         arm: Arm = target_name  # type: ignore[assignment]
         plan = matrix.Plan(tier, (arm,), paths, expression, workers, ledger, litellm)
         done, made_with = matrix.play(loaded, plan)
@@ -133,14 +133,6 @@ def observe(
     say(tally(observations))
     if little:
         sys.exit(2)
-
-
-def _refuse(context: click.Context, names: Sequence[str], why: str) -> None:
-    """Refuse options that were given but would have no effect on this target."""
-    for parameter in context.command.params:
-        given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
-        if given and parameter.name in names:
-            raise click.UsageError(f"{parameter.opts[-1]} is {why}")
 
 
 def _asked_by(player: Player, chosen: Sequence[Scenario]) -> list[Scenario]:

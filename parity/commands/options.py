@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from parity.catalogue import loading as catalogues
 from parity.catalogue.loading import Catalogue
@@ -119,6 +120,24 @@ def _sendable(text: str) -> bool:
 
 def load(paths: Sequence[Path]) -> Catalogue:
     return Catalogue.load(paths or (catalogues.BUILT_IN,))
+
+
+def refuse(context: click.Context, names: Sequence[str], why: str) -> None:
+    """Refuse options that were given but would have no effect on this target."""
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+        if given and parameter.name in names:
+            raise click.UsageError(f"{parameter.opts[-1]} is {why}")
+
+
+def agreed(what: str, yes: bool) -> None:
+    """Say what is about to be asked of others, and ask whether to go on. Raises `Unusable` where nobody can say so."""
+    say(what, err=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Unusable("nobody is there to ask whether to start; --yes starts at once")
+    click.confirm("Start?", abort=True, err=True)
 
 
 def one(loaded: Catalogue, scenario_id: str) -> Scenario:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from parity.catalogue.scenario import Tier
+from parity.catalogue.scenario import TIERS, Tier
 from parity.commands.options import (
     expression_option,
     finish,
@@ -15,8 +16,8 @@ from parity.commands.options import (
     litellm_option,
     load,
     majority_option,
+    refuse,
     scenarios_option,
-    tier_option,
     workers_option,
 )
 from parity.commands.targets import play_all, targets_option
@@ -26,11 +27,20 @@ from parity.observation.file import ObservationFile
 from parity.report.evidence import collect
 from parity.report.schema import unseen_in
 from parity.support.files import check_writable
+from parity.targets.arms import ARMS
 from proxies.support.terminal import say
 
 
 @click.command()
-@tier_option
+@click.option(
+    "--tier",
+    type=click.Choice((*TIERS, "real")),
+    default="mocked",
+    show_default=True,
+    help="mocked: in this process, no sockets. live: real LiteLLM, stub provider on loopback. real: the scenarios that "
+    "are marked so on real providers, which want money for it.",
+)
+@click.option("--yes", is_flag=True, help="With --tier real: start without asking.")
 @scenarios_option
 @expression_option
 @workers_option
@@ -47,8 +57,11 @@ from proxies.support.terminal import say
     show_default=True,
     help="Folder for report.html, report.md, report.json, junit.xml and the observations.",
 )
+@click.pass_context
 def run(
-    tier: Tier,
+    context: click.Context,
+    tier: Tier | Literal["real"],
+    yes: bool,
     paths: tuple[Path, ...],
     expression: str,
     workers: str,
@@ -70,9 +83,18 @@ def run(
     parity run --scenarios my-scenarios/ --report out/
     parity run --targets sdk@1.106.2,sdk@1.110.2,binary --majority
     parity run --tier live --targets passthrough,portkey,sdk -k chat
+    OPENAI_API_KEY=… parity run --tier real
     """
     check_writable(folder)  # before the run, whose results could not be written
     loaded = load(paths)
+    if tier == "real":
+        refuse(context, ("workers", "ledger", "litellm", "majority"), "without effect on the tier real")
+        if others := [name for name in targets if name not in ARMS]:
+            raise click.UsageError(f"the tier real is played by {' and '.join(ARMS)}, not by {others[0]!r}")
+        from parity.commands.real import run_real  # with a stack of processes, which other tiers may not need
+
+        run_real(loaded, expression, [arm for arm in ARMS if arm in targets], yes, folder, as_json)
+    refuse(context, ("yes",), "only for --tier real")
     plan = Plan(tier, targets, paths, expression, workers, ledger, litellm, majority)
     done = play_all(loaded, plan)
     for file in done.files:

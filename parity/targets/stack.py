@@ -19,10 +19,11 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -157,21 +158,14 @@ def gap(arm: str, client: httpx.Client) -> str:
 
 
 @contextlib.contextmanager
-def serve(
-    scenarios: Iterable[Scenario], arms: Sequence[Arm], *, progress: Callable[[str], None] = lambda _: None
-) -> Iterator[Stack]:
-    """Start the stack, stop it at the end. Raises `StackError`."""
-    served = list(scenarios)
-    key = f"sk-parity-{secrets.token_hex(16)}"
+def started(
+    documents: Mapping[Arm, Mapping[str, Any]], *, progress: Callable[[str], None] = lambda _: None
+) -> Iterator[dict[Arm, str]]:
+    """Start a proxy for each configuration, yield their addresses, stop them at the end. Raises `StackError`."""
     with contextlib.ExitStack() as closing:
         folder = Path(closing.enter_context(TemporaryDirectory(prefix="parity-")))
-        provider = closing.enter_context(serve_in_thread(served))
-        refused = closing.enter_context(refused_url())
-        processes: dict[str, ProxyProcess] = {}
-        for arm in arms:
-            document = config_document(
-                served, arm, master_key=key, provider_url=provider.url, refused_url=refused
-            )
+        processes: dict[Arm, ProxyProcess] = {}
+        for arm, document in documents.items():
             config = folder / f"{arm}.yaml"
             config.touch(mode=0o600)
             config.write_text(json.dumps(document))  # JSON is YAML
@@ -179,6 +173,28 @@ def serve(
             processes[arm] = ProxyProcess(arm, config)
             closing.callback(processes[arm].stop)
         deadline = time.monotonic() + START_DEADLINE
-        urls = {arm: process.wait_listening(deadline) for arm, process in processes.items()}
+        yield {arm: process.wait_listening(deadline) for arm, process in processes.items()}
+
+
+@contextlib.contextmanager
+def serve(
+    scenarios: Iterable[Scenario], arms: Sequence[Arm], *, progress: Callable[[str], None] = lambda _: None
+) -> Iterator[Stack]:
+    """Start the stack, stop it at the end. Raises `StackError`."""
+    served = list(scenarios)
+    key = new_key()
+    with contextlib.ExitStack() as closing:
+        provider = closing.enter_context(serve_in_thread(served))
+        refused = closing.enter_context(refused_url())
+        documents = {
+            arm: config_document(served, arm, master_key=key, provider_url=provider.url, refused_url=refused)
+            for arm in arms
+        }
+        urls = closing.enter_context(started(documents, progress=progress))
         progress("the live stack is up")
-        yield Stack(urls, key, provider.url)
+        yield Stack({str(arm): url for arm, url in urls.items()}, key, provider.url)
+
+
+def new_key() -> str:
+    """Return a master key that nobody can guess."""
+    return f"sk-parity-{secrets.token_hex(16)}"
