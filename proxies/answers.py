@@ -139,8 +139,11 @@ def mended_error(body: bytes) -> bytes:
     return json.dumps({"error": error}).encode()
 
 
-def mended_whole(kind: str, body: bytes) -> tuple[bytes, str]:
-    """A successful answer as LiteLLM can read it, and, where there is none in it, the sentence of a failure."""
+def mended_whole(kind: str, body: bytes, *, tiered: bool = False) -> tuple[bytes, str]:
+    """A successful answer as LiteLLM can read it, and, where there is none in it, the sentence of a failure.
+
+    `tiered`: LiteLLM stumbles over a chat completion without a service tier, so that it gets one, null.
+    """
     if body.lstrip().startswith(_HEADS):
         return body, UNREADABLE
     document = parsed(body)
@@ -153,7 +156,7 @@ def mended_whole(kind: str, body: bytes) -> tuple[bytes, str]:
     ):
         return body, said
     if kind == "chat/completions":
-        return _mended_completion(body, document, translated(kind))
+        return _mended_completion(body, document, translated(kind), tiered and "service_tier" not in document)
     return mended_message(body, document) if kind == "messages" and translated(kind) else (body, "")
 
 
@@ -238,14 +241,14 @@ async def _named(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield event
 
 
-def _mended_completion(body: bytes, document: dict[str, Json], for_others: bool) -> tuple[bytes, str]:
+def _mended_completion(
+    body: bytes, document: dict[str, Json], for_others: bool, without_tier: bool
+) -> tuple[bytes, str]:
     choices = document.get("choices")
     if not isinstance(choices, list):
         return body, ""
-    changed = "service_tier" not in document
-    document.setdefault(
-        "service_tier", None
-    )  # LiteLLM stumbles over an answer of Groq's that doesn't have it
+    if changed := without_tier:
+        document["service_tier"] = None
     for choice in choices:
         if not isinstance(choice, dict):
             return body, UNREADABLE

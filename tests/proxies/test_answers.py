@@ -151,7 +151,10 @@ def test_the_status_within_an_error() -> None:
 
 def test_a_completion_without_a_service_tier_is_read() -> None:
     """LiteLLM, which fails on one of Groq's, is told that there is none."""
-    assert json.loads(whole(completion({"content": "a"}))[0])["service_tier"] is None
+    asked = dumped(completion({"content": "a"}))
+    mended, failure = mended_whole("chat/completions", asked, tiered=True)
+    assert (json.loads(mended)["service_tier"], failure) == (None, "")
+    assert mended_whole("chat/completions", asked)[0] is asked, "others can do without it"
 
 
 async def test_a_whole_completion_as_a_stream() -> None:
