@@ -42,7 +42,6 @@ RESULT = closed(
         closed(
             ["kind"],
             kind={"enum": ["inSource", "external"]},
-            status={"enum": ["accepted", "underReview", "rejected"]},
             justification=TEXT,
         )
     ),
