@@ -59,10 +59,24 @@ _OPENAI_PACKAGE = "x-stainless-lang"
 
 
 class Calls(list[str]):
-    """The methods of calls that were made. `answered`: the last one was, and with a success; it had these `headers`."""
+    """The methods of calls that were made. `answered`: the last one was, and with a success; it had these `headers`.
+
+    `streams` are the bodies of models' streams among their answers.
+    """
 
     answered = False
     headers: Mapping[str, str] = {}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.streams: list[httpx.AsyncByteStream] = []
+
+
+    async def end(self) -> None:
+        """Close the streams that are still open: whoever asked for them has gone."""
+        for body in self.streams:
+            with contextlib.suppress(Exception):  # somebody may be reading it
+                await body.aclose()
 
 
 _asked: ContextVar[Calls | None] = ContextVar("asked", default=None)
@@ -291,10 +305,7 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 def _redirected(status: int) -> str:
-    try:
-        named = f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        named = str(status)
+    named = f"{status} {httpx.codes.get_reason_phrase(status)}".rstrip()
     return (
         f"The provider answered {named}: a redirect is only followed if it is a 307 or 308 to the same origin, "
         f"and no more than {MOST_REDIRECTS} times."
@@ -328,6 +339,8 @@ async def _mend(response: httpx.Response, body: httpx.AsyncByteStream, content_t
     if streams and asked:
         if content_type != "application/json" or not await (resumed := Resumed(body)).is_json():
             response.stream = MendedStream(body if content_type != "application/json" else resumed, asked)
+            if (calls := _asked.get()) is not None:
+                calls.streams.append(response.stream)
             return
         body = resumed
     elif response.status_code < 400 and (streams or content_type != "application/json") and not asked:

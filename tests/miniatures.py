@@ -383,7 +383,7 @@ class DropsUnknownParameters(Miniature):
     """Passes on only the parameters that it has heard of."""
 
     known = frozenset({"api_base", "max_tokens", "messages", "model", "n", "stream", "temperature", "tools"})
-    known |= {"input", "nested", "stream_options", "tool_choice"}
+    known |= {"input", "nested", "reasoning_effort", "stream_options", "thinking", "tool_choice"}
 
     def question(self, path: str, headers: MutableHeaders, document: Json) -> Json:
         return (
@@ -445,6 +445,36 @@ class EstimatesTokens(Miniature):
 
     def answer(self, path: str, status: int, document: Json) -> Json:
         return {"input_tokens": 42} if path.endswith("/count_tokens") else document
+
+
+class ThinksOverTheLimit(Miniature):
+    """Raises a limit on an answer that leaves no room to think."""
+
+    def question(self, path: str, headers: MutableHeaders, document: Json) -> Json:
+        thinks = isinstance(document, dict) and "reasoning_effort" in document and "max_tokens" in document
+        return {**document, "max_tokens": 100_000} if thinks else document
+
+
+class HasOneDoor(Miniature):
+    """Knows its routes by one address each."""
+
+    def start(self, path: str, status: int, headers: MutableHeaders) -> int:
+        return 404 if path.startswith("/openai") else status
+
+
+class WelcomesEveryPage(Miniature):
+    """Tells a browser that any page may read its answers."""
+
+    page: str | None = None
+
+    def question(self, path: str, headers: MutableHeaders, document: Json) -> Json:
+        self.page = headers.get("origin")
+        return document
+
+    def start(self, path: str, status: int, headers: MutableHeaders) -> int:
+        if self.page:
+            headers["access-control-allow-origin"] = self.page
+        return status
 
 
 class RefusesHints(Miniature):
@@ -539,6 +569,16 @@ class MakesUpACost(Miniature):
     def frame(self, number: int, data: Json) -> Json:
         if isinstance(data, dict) and data.get("usage"):
             return {**data, "usage": {**data["usage"], "cost": 0.001}}
+        return data
+
+
+class CountsThoughts(Miniature):
+    """Counts the tokens of thoughts that the provider did not count."""
+
+    def frame(self, number: int, data: Json) -> Json:
+        if isinstance(data, dict) and data.get("usage"):
+            guess = {"completion_tokens_details": {"reasoning_tokens": 5}}
+            return {**data, "usage": {**guess, **data["usage"]}}
         return data
 
 

@@ -29,10 +29,13 @@ BLOCK, COUNTED = "chat.attachment_refused[unknown]", "messages.count_tokens_refu
 pytestmark = [pytest.mark.once, pytest.mark.unmeasured]
 
 GOES_ON = "responses.not_of_claude[previous]"
+THOUGHT, NO_ROOM = "streaming.anthropic_thinking[uncounted]", "chat.no_room_to_think[max_tokens]"
+DOOR, PAGE = "requests.other_doors[groq]", "requests.browsers[chat]"
 COMPLETIONS = {
     HINTED,
     LABELLED,
     DEVELOPERS,
+    DOOR,
     "chat.plain",
     "chat.rate_limited_in_words",
     "chat.tags_in_text[think]",
@@ -45,6 +48,7 @@ COMPLETIONS = {
     "routing.supermemory_user[custom_header]",
 }
 STREAMS = {
+    THOUGHT,
     "streaming.error_frame",
     "streaming.finish_reason_unknown[error]",
     "streaming.plain",
@@ -81,6 +85,8 @@ OWN_ERRORS = {
     BLOCK,
     COUNTED,
     GOES_ON,
+    NO_ROOM,
+    PAGE,
 }
 HANG_UPS = {"streaming.hang_up", "streaming.hang_up_early[stream]"}
 ROUTING = {"routing.custom_header[own_name]", "routing.info_echoes_nothing"}
@@ -111,7 +117,11 @@ RED: dict[type[Miniature], set[str]] = {
     miniatures.BlamesTheRequest: NOT_TAKEN
     | {"errors.answer_stumbled_over[no_message]", "errors.connection_refused[openai]"},
     miniatures.CutsTagsOut: {"chat.tags_in_text[think]"},
-    miniatures.MakesUpACost: {"streaming.usage"},
+    miniatures.MakesUpACost: {"streaming.usage", THOUGHT},
+    miniatures.CountsThoughts: {THOUGHT},
+    miniatures.ThinksOverTheLimit: {NO_ROOM},
+    miniatures.HasOneDoor: {DOOR},
+    miniatures.WelcomesEveryPage: {PAGE},
     miniatures.QuotesTheConversation: {
         "errors.other_shape[list]",
         "errors.not_asked[role]",
@@ -120,14 +130,15 @@ RED: dict[type[Miniature], set[str]] = {
         "requests.steering[api_base]",
         "requests.steering_tools[gateway_path]",
         BLOCK,
+        NO_ROOM,
     },
     miniatures.HandsRedirectsOn: {"errors.redirect_refused[found]"},
     miniatures.UnpacksAnything: {"errors.answer_too_large[openai]"},
-    miniatures.ForgetsAllowedMethods: {"errors.wrong_method[chat]"},
+    miniatures.ForgetsAllowedMethods: {"errors.wrong_method[chat]", PAGE},
     miniatures.BuffersStreams: STREAMS | {"streaming.hang_up"},
     miniatures.SwallowsAChunk: STREAMS,
     miniatures.ForgetsDone: STREAMS,
-    miniatures.LosesStreamedUsage: {"streaming.usage"},
+    miniatures.LosesStreamedUsage: {"streaming.usage", THOUGHT},
     miniatures.IgnoresDisconnects: HANG_UPS,
     miniatures.RenamesAField: COMPLETIONS,
     miniatures.EchoesTheProvidersModel: COMPLETIONS | STREAMS,

@@ -1,8 +1,9 @@
 """Runs in the LiteLLM process, before LiteLLM does: one request keeps the others waiting less.
 
-kept     what LiteLLM has loaded is no garbage, and isn't looked through for it
-fair     between the pieces of a stream others have their turn, and a client that has left is noticed
+kept      what LiteLLM has loaded is no garbage, and isn't looked through for it
+fair      between the pieces of a stream others have their turn, and a client that has left is noticed
 as given  the openai package sends messages without looking through them
+little    LiteLLM keeps little of a stream
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from typing import Any
 from proxies.binary.inside import around_served
 from proxies.support.fairness import Fair
 from proxies.support.garbage import keep
+from proxies.support.litellm_streams import keep_little
 from proxies.support.openai_bodies import send_as_given
 
 
 def ease() -> None:
-    """Change what uvicorn serves in this process, and how the openai package sends."""
+    """Change what uvicorn serves in this process, how the openai package sends, and what LiteLLM keeps of a stream."""
 
     def eased(app: Any) -> Fair:
-        keep()
         send_as_given()  # not before: LiteLLM has imported the openai package by now, which takes a second
+        keep_little()
+        keep()
         return Fair(app)
 
     around_served(eased)

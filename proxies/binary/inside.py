@@ -128,7 +128,10 @@ def around_served(wrapper: Callable[[Any], Any]) -> None:
 
 
 class Marking:
-    """An ASGI application that marks errors which come without a provider having been asked."""
+    """An ASGI application that marks errors which come without a provider having been asked.
+
+    It also ends the calls to providers that are still going on when their request has ended.
+    """
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -155,4 +158,8 @@ class Marking:
                     message = {**message, "headers": [*message["headers"], *theirs]}
                 await send(message)
 
-            await self._app(scope, receive, marked)
+            try:
+                await self._app(scope, receive, marked)
+            finally:
+                # LiteLLM reads a message of Claude's to its end, though its client has left.
+                await calls.end()

@@ -32,6 +32,7 @@ from proxies.sdk.router import ROUTING_PARAMS, Router
 from proxies.sessions import READ_TIMEOUT, LiteLLMSessionManager, bodies_of_answers
 from proxies.support.jsontext import text_or_none
 from proxies.support.litellm_environment import stay_local
+from proxies.support.litellm_streams import keep_little
 from proxies.support.openai_bodies import send_as_given
 from proxies.support.sse import SSEDecoder
 from proxies.upstream_errors import connection_error, read_object, upstream_error
@@ -51,6 +52,7 @@ class SdkBackend:
     async def start(self) -> None:
         send_as_given()
         _import_early()
+        keep_little()
         _make_known(self._config.model_list)
         _guard_own_clients(Guard(self._config.limits.answers, mends=True))
         # Its table of tokens takes half a second to be read, and would be with the first stream.

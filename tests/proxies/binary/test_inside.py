@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,36 @@ async def test_marks(
     await Marking(app)({"type": "http"}, receive, send)
     assert sent[0]["headers"] == [(name.encode(), value.encode()) for name, value in marked]
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+
+
+@pytest.mark.usefixtures("prepared")
+async def test_a_stream_ends_with_its_request() -> None:
+    """A provider's stream that is still read when the request is over is closed; a whole answer is nobody's."""
+    closed: list[str] = []
+
+    class Body(httpx.AsyncByteStream):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"data: {}\n\n"
+
+        async def aclose(self) -> None:
+            closed.append(self.name)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        client = httpx.AsyncClient(
+            transport=httpx.MockTransport(lambda r: httpx.Response(200, stream=Body(r.url.path)))
+        )
+        for path, body in (("/v1/messages", {"stream": True}), ("/v1/files", {})):
+            request = client.build_request("POST", f"http://provider.test{path}", json=body)
+            await client.send(request, stream=True)
+        assert closed == []
+
+    async def nothing(*_: Any) -> None: ...
+
+    await Marking(app)({"type": "http"}, nothing, nothing)
+    assert closed == ["/v1/messages"]
 
 
 async def test_what_is_no_request_passes() -> None:

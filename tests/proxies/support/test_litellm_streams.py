@@ -1,0 +1,84 @@
+"""What LiteLLM keeps of a stream while it goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proxies.support.litellm_streams import MOST, Kept, joined, keep_little
+
+pytest.importorskip("litellm")
+
+
+def chunk(finish: str | None = None, *, index: int = 0, **delta: Any) -> Any:
+    from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices
+
+    choice = StreamingChoices(index=index, delta=Delta(**delta), finish_reason=finish)
+    return ModelResponseStream(id="c", created=1, model="m", object="chat.completion.chunk", choices=[choice])
+
+
+CALL = [{"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+
+
+def test_pieces_of_a_text_are_joined_and_nothing_else() -> None:
+    """Text, reasoning and choices stay apart, in their order; calls of tools and ends stay as they came."""
+    came = [
+        *(chunk(reasoning_content=piece) for piece in "ab"),
+        *(chunk(role="assistant", content=piece) for piece in "cd"),
+        *(chunk(index=1, content=piece) for piece in "ef"),
+        *(chunk(tool_calls=CALL) for _ in range(2)),
+        chunk(content="g"),
+        chunk("stop", content="h"),
+    ]
+    whole = joined(came)
+    deltas = [kept.choices[0].delta for kept in whole]
+    assert [getattr(delta, "reasoning_content", None) or delta.content for delta in deltas] == [
+        *("ab", "cd", "ef", None, None, "g", "h")
+    ]
+    assert [kept.choices[0].index for kept in whole] == [0, 0, 1, 0, 0, 0, 0]
+    assert whole[3:] == came[6:]
+    assert came[2].choices[0].delta.content == "c"  # it may not have been sent yet
+
+
+def test_a_long_stream_is_kept_as_a_few_chunks() -> None:
+    """LiteLLM puts them together in no time, to the same answer."""
+    import litellm
+
+    kept = Kept()
+    for number in range(10 * MOST):
+        kept.append(chunk(content=f"{number} "))
+    assert len(kept) < 2 * MOST
+    said = litellm.stream_chunk_builder(chunks=kept).choices[0].message.content  # type: ignore[union-attr]
+    assert said == "".join(f"{number} " for number in range(10 * MOST))
+
+
+def test_what_can_not_be_joined_is_looked_at_seldom() -> None:
+    """However many such chunks there are, each is looked at a few times only."""
+    kept, looked = Kept(), 0
+
+    class Odd:
+        @property
+        def choices(self) -> None:
+            nonlocal looked
+            looked += 1
+
+    for _ in range(20 * MOST):
+        kept.append(Odd())
+    assert len(kept) == 20 * MOST
+    assert looked < 100 * MOST
+
+
+def test_litellms_streams_keep_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every stream that LiteLLM makes does, from then on; doing it twice changes nothing more."""
+    from litellm.litellm_core_utils.litellm_logging import Logging
+    from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
+
+    monkeypatch.setattr(CustomStreamWrapper, "__init__", CustomStreamWrapper.__init__)
+    keep_little()
+    changed = CustomStreamWrapper.__init__
+    keep_little()
+    assert CustomStreamWrapper.__init__ is changed
+    logging: Any = Logging("m", [], True, "acompletion", None, "id", "function")
+    made = CustomStreamWrapper(completion_stream=iter(()), model="m", logging_obj=logging)
+    assert isinstance(made.chunks, Kept)
