@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -39,6 +39,9 @@ Json = Any
 
 _route: ContextVar[str] = ContextVar("route", default="")
 _USAGE_WANTED = re.compile(rb'"include_usage"\s*:\s*true')
+_OPENAI_PACKAGE = "x-stainless-lang"
+"""The header by which a request of the openai package is known."""
+
 _HEADS = (b"data:", b"event:", b":", b"id:", b"retry:")
 
 
@@ -139,10 +142,11 @@ def mended_error(body: bytes) -> bytes:
     return json.dumps({"error": error}).encode()
 
 
-def mended_whole(kind: str, body: bytes, *, tiered: bool = False) -> tuple[bytes, str]:
+def mended_whole(kind: str, body: bytes, headers: Mapping[str, str]) -> tuple[bytes, str]:
     """A successful answer as LiteLLM can read it, and, where there is none in it, the sentence of a failure.
 
-    `tiered`: LiteLLM stumbles over a chat completion without a service tier, so that it gets one, null.
+    `headers` are the request's. What LiteLLM asks without the openai package, Groq say, it doesn't read without a
+    service tier, so there it gets one, null.
     """
     if body.lstrip().startswith(_HEADS):
         return body, UNREADABLE
@@ -156,7 +160,12 @@ def mended_whole(kind: str, body: bytes, *, tiered: bool = False) -> tuple[bytes
     ):
         return body, said
     if kind == "chat/completions":
-        return _mended_completion(body, document, translated(kind), tiered and "service_tier" not in document)
+        return _mended_completion(
+            body,
+            document,
+            translated(kind),
+            _OPENAI_PACKAGE not in headers and "service_tier" not in document,
+        )
     return mended_message(body, document) if kind == "messages" and translated(kind) else (body, "")
 
 
@@ -170,7 +179,7 @@ def status_within(body: bytes) -> int:
 
 def as_stream(kind: str, body: bytes, request: bytes) -> tuple[bytes, str]:
     """The events that a whole answer would have come as, had it been streamed; else the sentence of a failure."""
-    body, failure = mended_whole(kind, body)
+    body, failure = mended_whole(kind, body, {_OPENAI_PACKAGE: ""})
     document = parsed(body)
     if failure or not isinstance(document, dict):
         return b"", failure or UNREADABLE

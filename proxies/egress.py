@@ -54,9 +54,6 @@ UNASKED = "unasked"
 UNREAD = "unread"
 """The attribute of an exception that was recorded: whether the provider's answer was a success, and not read."""
 
-_OPENAI_PACKAGE = "x-stainless-lang"
-"""The header by which a request of the openai package is known."""
-
 
 class Calls(list[str]):
     """The methods of calls that were made. `answered`: the last one was, and with a success; it had these `headers`.
@@ -70,7 +67,6 @@ class Calls(list[str]):
     def __init__(self) -> None:
         super().__init__()
         self.streams: list[httpx.AsyncByteStream] = []
-
 
     async def end(self) -> None:
         """Close the streams that are still open: whoever asked for them has gone."""
@@ -355,8 +351,7 @@ async def _mend(response: httpx.Response, body: httpx.AsyncByteStream, content_t
         mended, failure = as_stream(asked, whole, await response.request.aread())
         response.headers["content-type"] = "text/event-stream"
     else:
-        # Groq's, say, is asked without the openai package, and LiteLLM counts on its answers' service tier.
-        mended, failure = mended_whole(asked, whole, tiered=_OPENAI_PACKAGE not in response.request.headers)
+        mended, failure = mended_whole(asked, whole, response.request.headers)
     if failure:
         _replace(response, failure, status_within(whole))
     elif mended is not whole:

@@ -25,6 +25,7 @@ from proxies.egress import Guard
 from tests import samples
 
 CHAT, MESSAGES = "chat/completions", "messages"
+OF_OPENAI = {"x-stainless-lang": "python"}
 SAID = "Key not valid."
 
 
@@ -96,7 +97,7 @@ def test_a_deep_error_is_given_up() -> None:
 
 def whole(body: Any, kind: str = CHAT, route: str = CHAT) -> tuple[bytes, str]:
     with asked_at(route):
-        return mended_whole(kind, body if isinstance(body, bytes) else dumped(body))
+        return mended_whole(kind, body if isinstance(body, bytes) else dumped(body), OF_OPENAI)
 
 
 def completion(message: dict[str, Any], **choice: Any) -> dict[str, Any]:
@@ -152,9 +153,9 @@ def test_the_status_within_an_error() -> None:
 def test_a_completion_without_a_service_tier_is_read() -> None:
     """LiteLLM, which fails on one of Groq's, is told that there is none."""
     asked = dumped(completion({"content": "a"}))
-    mended, failure = mended_whole("chat/completions", asked, tiered=True)
+    mended, failure = mended_whole("chat/completions", asked, {})
     assert (json.loads(mended)["service_tier"], failure) == (None, "")
-    assert mended_whole("chat/completions", asked)[0] is asked, "others can do without it"
+    assert mended_whole("chat/completions", asked, OF_OPENAI)[0] is asked, "others can do without it"
 
 
 async def test_a_whole_completion_as_a_stream() -> None:
