@@ -222,3 +222,18 @@ def test_the_checks_see_what_they_look_for(tmp_path: Path) -> None:
     found = list(commands(shown(page)))
     assert found == [["parity", "run"], ["parity", "shows", "x"], ["parity", "show", "none.x", "--nope"]]
     assert [list(mistakes(words)) for words in found] == [[], ["shows"], ["--nope"]]
+
+
+def test_readme_shows_the_run_of_today() -> None:
+    """The table and the verdict have the numbers of the catalogue as it is."""
+    mocked = list(Catalogue.load().for_tier("mocked"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (verdict,) = re.findall(r"^PASS mocked .*$", readme, re.MULTILINE)
+    cells, reported, count, identical, explained = map(int, re.findall(r"\d+", verdict)[:5])
+    assert (cells, reported, count) == (2 * len(mocked), 2 * len(mocked), len(mocked))
+    assert identical + explained == count
+    for theme in ("auth", "chat"):
+        of_theme = sum(scenario.id.startswith(f"{theme}.") for scenario in mocked)
+        assert re.search(
+            rf"^{theme} +{of_theme} +{of_theme}/{of_theme} +{of_theme}/{of_theme} ", readme, re.MULTILINE
+        )
