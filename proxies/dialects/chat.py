@@ -106,7 +106,7 @@ def _thought(said: Any) -> bool:
 
 
 def _mark(usage: dict[str, Any], mark: str) -> Any:
-    """What a usage is marked with; None where it isn't."""
+    """The value of a usage's mark; None where it has none."""
     details = usage.get("prompt_tokens_details")
     return details.get(mark) if isinstance(details, dict) else None
 
