@@ -106,7 +106,7 @@ def _thought(said: Any) -> bool:
 
 
 def _mark(usage: dict[str, Any], mark: str) -> Any:
-    """Return the mark of a usage; None where it has none."""
+    """The value of a usage's mark; None where it has none."""
     details = usage.get("prompt_tokens_details")
     return details.get(mark) if isinstance(details, dict) else None
 

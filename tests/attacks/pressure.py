@@ -82,7 +82,7 @@ class Provider:
                 body = await reader.readexactly(int(lengths[0].split(b":")[1]) if lengths else 0)
                 self.calls += 1
                 if b'"stream":true' in body.replace(b" ", b""):
-                    await self._flood(writer)
+                    await self._flood(writer, path)
                     break
                 answer = json.dumps(
                     samples.message() if "/messages" in path else samples.completion()
@@ -93,12 +93,13 @@ class Provider:
                 )
                 await writer.drain()
 
-    async def _flood(self, writer: asyncio.StreamWriter) -> None:
+    async def _flood(self, writer: asyncio.StreamWriter, path: str) -> None:
         flood = Flood(time.monotonic())
         self.floods.append(flood)
-        event = b"data: " + json.dumps(samples.chunk(delta={"content": "a"})).encode() + b"\n\n"
+        opening, event = _events(path)
         try:
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+            writer.write(opening)
             while True:
                 writer.write(event * 200)
                 flood.sent += 200
@@ -107,6 +108,17 @@ class Provider:
                 await asyncio.sleep(0)
         finally:
             flood.ended = time.monotonic()
+
+
+def _events(path: str) -> tuple[bytes, bytes]:
+    """How a stream at `path` begins, and what it then says again and again."""
+    if "/messages" not in path:
+        return b"", b"data: " + json.dumps(samples.chunk(delta={"content": "a"})).encode() + b"\n\n"
+    start, opened, delta, *_ = (
+        f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+        for event in samples.message_events("a")
+    )
+    return start + opened, delta
 
 
 _WATCH = """

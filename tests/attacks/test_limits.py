@@ -34,7 +34,7 @@ WITHIN = 1.0
 BUSY = 3
 """How much slower a machine may be on which other tests run."""
 CONNECTIONS = 100
-FLOODED = 1024 * 1024
+FLOODED = 4 * 1024 * 1024
 """Bytes of a stream after which it is in full flow."""
 AUTH = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
 HELLO = {"model": "openai", "messages": [{"role": "user", "content": "Hi"}]}
@@ -131,10 +131,14 @@ def test_as_much_as_may_be_keeps_nobody_waiting(proxy: Attacked, path: str, mode
     assert watch.slowest < AT_MOST * BUSY
 
 
-def test_a_stream_does_not_outlive_its_client(proxy: Attacked) -> None:
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [("/v1/chat/completions", "openai"), ("/v1/messages", "claude"), ("/v1/messages", "openai")],
+)
+def test_a_stream_does_not_outlive_its_client(proxy: Attacked, path: str, model: str) -> None:
     """The provider sends as fast as it can; when the client has left it is closed, and the next user is served."""
     with Watch(proxy.url).running() as watch, proxy.connect() as client:
-        client.sendall(streamed())
+        client.sendall(streamed(path, model))
         received = 0
         deadline = time.monotonic() + 60
         while received < FLOODED:
@@ -185,9 +189,9 @@ def wait_until_blocked(provider: Provider) -> None:
         time.sleep(0.02)
 
 
-def streamed() -> bytes:
-    body = json.dumps({**HELLO, "stream": True}).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {KEY}\r\n"
+def streamed(path: str = "/v1/chat/completions", model: str = "openai") -> bytes:
+    body = json.dumps({**HELLO, "model": model, "max_tokens": 5, "stream": True}).encode()
+    head = f"POST {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {KEY}\r\n"
     return f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
 
