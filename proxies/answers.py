@@ -139,8 +139,11 @@ def mended_error(body: bytes) -> bytes:
     return json.dumps({"error": error}).encode()
 
 
-def mended_whole(kind: str, body: bytes) -> tuple[bytes, str]:
-    """A successful answer as LiteLLM can read it, and, where there is none in it, the sentence of a failure."""
+def mended_whole(kind: str, body: bytes, *, tiered: bool = False) -> tuple[bytes, str]:
+    """A successful answer as LiteLLM can read it, and, where there is none in it, the sentence of a failure.
+
+    `tiered`: a completion gets a service tier, without which LiteLLM stumbles over it where it takes it for Groq's.
+    """
     if body.lstrip().startswith(_HEADS):
         return body, UNREADABLE
     document = parsed(body)
@@ -153,6 +156,8 @@ def mended_whole(kind: str, body: bytes) -> tuple[bytes, str]:
     ):
         return body, said
     if kind == "chat/completions":
+        if tiered and "service_tier" not in document:
+            body = json.dumps(document := {**document, "service_tier": None}).encode()
         return _mended_completion(body, document, translated(kind))
     return mended_message(body, document) if kind == "messages" and translated(kind) else (body, "")
 
@@ -242,10 +247,7 @@ def _mended_completion(body: bytes, document: dict[str, Json], for_others: bool)
     choices = document.get("choices")
     if not isinstance(choices, list):
         return body, ""
-    changed = "service_tier" not in document
-    document.setdefault(
-        "service_tier", None
-    )  # LiteLLM stumbles over an answer of Groq's that doesn't have it
+    changed = False
     for choice in choices:
         if not isinstance(choice, dict):
             return body, UNREADABLE

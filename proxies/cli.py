@@ -30,6 +30,7 @@ from proxies.sdk.config import sdk_problems
 from proxies.server import serving
 from proxies.server.options import grace_option
 from proxies.server.serving import SetUpError
+from proxies.support.collector import settle
 from proxies.support.command_group import Group
 from proxies.support.redact import redact_text
 from proxies.support.terminal import say
@@ -328,6 +329,7 @@ def _serve(
     tasks = []  # the event loop itself would let go of them
 
     def announce() -> None:
+        settle()
         logs.announce(line)
         if once_up is not None:
             tasks.append(asyncio.get_running_loop().create_task(once_up()))

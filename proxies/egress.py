@@ -46,6 +46,7 @@ _LARGE = 1024 * 1024
 
 _CREDENTIAL = re.compile(r"auth|key|token|cookie|secret|signature", re.IGNORECASE)
 _STREAM = re.compile(rb'"stream"\s*:\s*true')
+_PACKAGE = "x-stainless-lang"  # the header of calls that OpenAI's package makes for LiteLLM
 _BLANK_LINES = (b"\n\n", b"\r\r", b"\r\n\r\n")
 
 UNASKED = "unasked"
@@ -67,7 +68,6 @@ class Calls(list[str]):
     def __init__(self) -> None:
         super().__init__()
         self.streams: list[httpx.AsyncByteStream] = []
-
 
     async def end(self) -> None:
         """Close the streams that are still open: whoever asked for them has gone."""
@@ -352,7 +352,7 @@ async def _mend(response: httpx.Response, body: httpx.AsyncByteStream, content_t
         mended, failure = as_stream(asked, whole, await response.request.aread())
         response.headers["content-type"] = "text/event-stream"
     else:
-        mended, failure = mended_whole(asked, whole)
+        mended, failure = mended_whole(asked, whole, tiered=_PACKAGE not in response.request.headers)
     if failure:
         _replace(response, failure, status_within(whole))
     elif mended is not whole:

@@ -139,7 +139,7 @@ def test_what_looks_like_reasoning_is_left_in_the_text() -> None:
     message = json.loads(whole(completion({"content": "<think>a</think>b"}))[0])["choices"][0]["message"]
     assert message["reasoning_content"] is None
     assert message["content"] == "<think>a</think>b"
-    kept = dumped({**completion({"content": "<b>", "reasoning_content": "r"}), "service_tier": "default"})
+    kept = dumped(completion({"content": "<b>", "reasoning_content": "r"}))
     assert whole(kept)[0] is kept
 
 
@@ -149,9 +149,15 @@ def test_the_status_within_an_error() -> None:
     assert status_within(dumped({"error": {"code": 7}})) == status_within(b"[]") == 502
 
 
-def test_a_completion_without_a_service_tier_is_read() -> None:
-    """LiteLLM, which fails on one of Groq's, is told that there is none."""
-    assert json.loads(whole(completion({"content": "a"}))[0])["service_tier"] is None
+async def test_a_completion_without_a_service_tier_is_read() -> None:
+    """LiteLLM, which fails on one of Groq's, is told that there is none; what OpenAI's package reads stays as it is."""
+    answer = completion({"content": "a"})
+    read = await asked(httpx.Response(200, json=answer), {})
+    assert read.json() == {**answer, "service_tier": None}
+    tiered = {**answer, "service_tier": "on_demand"}
+    assert (await asked(httpx.Response(200, json=tiered), {})).json() == tiered
+    package = {"x-stainless-lang": "python"}
+    assert (await asked(httpx.Response(200, json=answer), {}, headers=package)).json() == answer
 
 
 async def test_a_whole_completion_as_a_stream() -> None:
@@ -253,11 +259,11 @@ def test_kinds() -> None:
 
 
 async def asked(
-    answer: httpx.Response, body: dict[str, Any], path: str = "/v1/chat/completions"
+    answer: httpx.Response, body: dict[str, Any], path: str = "/v1/chat/completions", **options: Any
 ) -> httpx.Response:
     transport = httpx.MockTransport(lambda request: answer)
     async with httpx.AsyncClient(transport=transport, event_hooks=Guard(mends=True).hooks()) as client:
-        return await client.post(f"http://provider.test{path}", json=body)
+        return await client.post(f"http://provider.test{path}", json=body, **options)
 
 
 async def test_a_guard_that_mends() -> None:
