@@ -239,7 +239,11 @@ def _make_known(deployments: Iterable[Deployment]) -> None:
 def _import_early() -> None:
     """Import what LiteLLM would with its first calls, some of them in threads that can meet halfway in a module."""
     _litellm()  # these import it too, and it mustn't ask the network for anything
-    for name in ("litellm._service_logger", "litellm.proxy.guardrails.exception_utils"):
+    for name in (
+        "litellm._service_logger",
+        "litellm.proxy.guardrails.exception_utils",
+        "litellm.proxy.pass_through_endpoints.streaming_handler",  # a second, at the end of a message's first stream
+    ):
         with contextlib.suppress(ImportError):
             import_module(name)
 

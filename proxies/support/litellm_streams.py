@@ -1,12 +1,15 @@
 """Keeps what LiteLLM remembers of a stream small.
 
 LiteLLM keeps each chunk until the stream has ended, and puts all of them together on the event loop when the client
-leaves before: 0.1 ms a chunk, during which nobody else is served. Pieces of the same text are one chunk here.
+leaves before: 0.1 ms a chunk, during which nobody else is served. Pieces of the same text are one chunk here, and so
+are the events of a message of Claude's, of which LiteLLM keeps the bytes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import json
 import sys
 from collections.abc import Iterable
 from itertools import groupby
@@ -18,8 +21,12 @@ MOST = 512
 _LAST = 2
 """Chunks at the end which LiteLLM compares with each other."""
 
+LARGE = 64 * 1024
+"""Bytes of a message's events from which on they are joined."""
+
 _KEEPS_LITTLE = "keeps_little"
 _TEXTS = frozenset({"content", "reasoning_content"})
+_DELTAS = {"text": "text_delta", "thinking": "thinking_delta", "partial_json": "input_json_delta"}
 
 
 class Kept(list[Any]):
@@ -36,12 +43,21 @@ class Kept(list[Any]):
 
 def keep_little() -> None:
     """Change the streams of the LiteLLM of this process, once; it has to have been imported."""
-    module = sys.modules.get("litellm.litellm_core_utils.streaming_handler")
-    stream: Any = getattr(module, "CustomStreamWrapper", None)
-    if stream is None or hasattr(stream.__init__, _KEEPS_LITTLE):
-        return
-    original = stream.__init__
+    stream = _loaded("litellm.litellm_core_utils.streaming_handler", "CustomStreamWrapper")
+    if stream is not None and not hasattr(stream.__init__, _KEEPS_LITTLE):
+        stream.__init__ = _keeping(stream.__init__)
+    events = _loaded("litellm.proxy.pass_through_endpoints.streaming_handler", "PassThroughStreamingHandler")
+    for name in ("route_streaming_logging_to_handler", "schedule_stream_failure_logging"):
+        original = getattr(events, name, None)
+        if original is not None and not hasattr(original, _KEEPS_LITTLE):
+            setattr(events, name, staticmethod(_joining(original)))
 
+
+def _loaded(module: str, name: str) -> Any:
+    return getattr(sys.modules.get(module), name, None)
+
+
+def _keeping(original: Any) -> Any:
     @functools.wraps(original)
     def __init__(self: Any, *args: Any, **options: Any) -> None:
         original(self, *args, **options)
@@ -49,7 +65,47 @@ def keep_little() -> None:
             self.chunks = Kept(self.chunks)
 
     setattr(__init__, _KEEPS_LITTLE, True)
-    stream.__init__ = __init__
+    return __init__
+
+
+def _joining(original: Any) -> Any:
+    @functools.wraps(original)
+    async def log(*args: Any, **options: Any) -> Any:
+        came = options.get("raw_bytes") or ()
+        if sum(map(len, came)) > LARGE:
+            options["raw_bytes"] = await asyncio.to_thread(joined_events, came)
+        return await original(*args, **options)
+
+    setattr(log, _KEEPS_LITTLE, True)
+    return log
+
+
+def joined_events(came: Iterable[bytes]) -> list[bytes]:
+    """The events of a stream, those that follow each other with pieces of the same block of a message as one."""
+    made: list[bytes] = []
+    for place, run in groupby(map(_piece, b"".join(came).split(b"\n\n")), lambda piece: piece[0]):
+        first, *others = run
+        _, whole, name, _ = first
+        if place is None or not others:
+            made += [event + b"\n\n" for _, _, _, event in (first, *others) if event]
+            continue
+        whole["delta"][name] = "".join(piece["delta"][name] for _, piece, _, _ in (first, *others))
+        made.append(f"event: {whole['type']}\ndata: {json.dumps(whole)}\n\n".encode())
+    return made
+
+
+def _piece(event: bytes) -> tuple[tuple[Any, str] | None, Any, str, bytes]:
+    """Where an event's piece of a block goes, None where it is none; its data, the name of the text, and its bytes."""
+    if b"content_block_delta" in event:
+        try:
+            data = json.loads(event.partition(b"data:")[2])
+            delta = data["delta"]
+            for name in ("text", "thinking", "partial_json"):
+                if delta["type"] == _DELTAS[name] and isinstance(delta[name], str):
+                    return (data.get("index"), name), data, name, event
+        except (ValueError, LookupError, TypeError, RecursionError):
+            pass  # LiteLLM says so, or doesn't care
+    return None, None, "", event
 
 
 def joined(chunks: Iterable[Any]) -> list[Any]:

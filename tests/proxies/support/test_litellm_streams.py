@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from proxies.support.litellm_streams import MOST, Kept, joined, keep_little
+from proxies.support.litellm_streams import LARGE, MOST, Kept, joined, joined_events, keep_little
+from tests import samples
 
 pytest.importorskip("litellm")
 
@@ -82,3 +84,64 @@ def test_litellms_streams_keep_little(monkeypatch: pytest.MonkeyPatch) -> None:
     logging: Any = Logging("m", [], True, "acompletion", None, "id", "function")
     made = CustomStreamWrapper(completion_stream=iter(()), model="m", logging_obj=logging)
     assert isinstance(made.chunks, Kept)
+
+
+def events(*said: Any) -> bytes:
+    return b"".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in said)
+
+
+def delta(index: int = 0, **delta: str) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": index, "delta": delta}
+
+
+def test_pieces_of_a_block_are_joined_and_nothing_else() -> None:
+    """Wherever the bytes were cut, each block has one event; other events and what is none stay as they came."""
+    start, opened, *_, stop = samples.message_events("a")
+    signature = delta(type="signature_delta", signature="s")
+    odd = [delta(type="text_delta"), {**delta(), "delta": None}]
+    came = events(
+        start,
+        opened,
+        *(delta(type="thinking_delta", thinking=piece) for piece in "ab"),
+        signature,
+        *(delta(1, type="text_delta", text=piece) for piece in "cde"),
+        *(delta(2, type="input_json_delta", partial_json=piece) for piece in "{}"),
+        *odd,
+        stop,
+    )
+    came += b"data: content_block_delta {\n\n"
+    joined_up = b"".join(joined_events([came[:50], came[50:51], came[51:]]))
+    assert (
+        joined_up
+        == events(
+            start,
+            opened,
+            delta(type="thinking_delta", thinking="ab"),
+            signature,
+            delta(1, type="text_delta", text="cde"),
+            delta(2, type="input_json_delta", partial_json="{}"),
+            *odd,
+            stop,
+        )
+        + b"data: content_block_delta {\n\n"
+    )
+
+
+async def test_a_long_message_is_logged_as_a_few_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiteLLM logs an end or a failure with the events of a long stream joined, those of a short one as they are."""
+    handlers = pytest.importorskip("litellm.proxy.pass_through_endpoints.streaming_handler")
+    got: list[Any] = []
+
+    async def logged(raw_bytes: Any) -> None:
+        got.append(raw_bytes)
+
+    for name in ("route_streaming_logging_to_handler", "schedule_stream_failure_logging"):
+        handler = handlers.PassThroughStreamingHandler
+        monkeypatch.setattr(handler, name, staticmethod(logged))
+        keep_little()
+        short = [events(delta(type="text_delta", text="a"))]
+        long = short * (LARGE // len(short[0]) + 1)
+        for came in (short, long):
+            await getattr(handler, name)(raw_bytes=came)
+        assert got[-2] is short
+        assert got[-1] == [events(delta(type="text_delta", text="a" * len(long)))]
