@@ -132,6 +132,8 @@ def bisect_(
     if found.left_out:
         say(f"left out: {', '.join(found.left_out)}")
     said = f"first changed in {found.first}, last as before in {found.before}" if found.first else "no change"
+    if found.between:
+        said += f"; unknown of {', '.join(found.between)}, which could not be played"
     say(f"{said} · {len(line)} releases, {player.installs} installs, {player.seconds:.0f} s")
     sys.exit(1 if found.first else 0)
 

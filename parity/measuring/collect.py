@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import re
@@ -16,7 +15,7 @@ from pathlib import Path
 from parity.measuring import benching, installing, matrix, running, source
 from parity.measuring.model import Data, Machine, Measured, MeasureError, read
 from parity.observation.file import versions
-from parity.support.files import write_text_atomic
+from parity.support.files import files_digest, write_text_atomic
 from parity.targets.stack import StackError
 from proxies.support.redact import redact_text
 
@@ -128,15 +127,11 @@ def load(folder: Path) -> dict[str, Measured]:
 
 def inputs(settings: Settings) -> dict[str, str]:
     """Return what measurements depend on: settings, versions, and a hash of the code and the scenarios."""
-    digest = hashlib.sha256()
     files = [*_PACKAGE.with_name("proxies").rglob("*.py"), _PACKAGE / "divergences.yaml"]
     files += (_PACKAGE / "scenarios").rglob("*.yaml")
-    for path in sorted(files):
-        digest.update(path.relative_to(_PACKAGE.parent).as_posix().encode())
-        digest.update(path.read_bytes())
     return {
         "how": "quick" if settings.quick else f"{settings.minutes:g} minutes of load",
-        "code": digest.hexdigest()[:16],
+        "code": files_digest(files, _PACKAGE.parent),
         "python": platform.python_version(),
         **versions(*DECIDING),
     }

@@ -6,6 +6,7 @@ function for its route, both in front of the stub provider. Needs litellm and it
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from parity.recording.litellm_import import litellm
 from parity.targets.arms import SDK_FUNCTIONS
 from parity.targets.deployments import litellm_params
 
+ANSWER_DEADLINE = 60.0
+"""Seconds until a LiteLLM that has not answered is taken for one that doesn't; the other scenarios go on."""
+
 
 @dataclass(frozen=True)
 class Probed:
@@ -34,7 +38,7 @@ class Probed:
 
 
 async def probe(scenario: Scenario) -> list[Probed]:
-    """Return a result for each chat completion or message that the client asks for; none for other requests."""
+    """Return a result for each request that LiteLLM is asked and whose answer the client waits for."""
     async with contextlib.aclosing(probe_each([scenario])) as probes:
         async for _, probed in probes:
             return probed
@@ -56,9 +60,14 @@ async def probe_each(
                     [
                         await _probe(recorder, servers, scenario, request, process=process)
                         for request in scenario.client
-                        if _route(request) is not None and isinstance(request.json_, dict)
+                        if _asks(request)
                     ],
                 )
+
+
+def _asks(request: ClientRequest) -> bool:
+    """Say whether a request is one that LiteLLM answers: nobody sees the answer where the client leaves before it."""
+    return _route(request) is not None and isinstance(request.json_, dict) and request.hang_up_after != 0
 
 
 def _route(request: ClientRequest) -> str | None:
@@ -79,10 +88,11 @@ async def _probe(
     litellm.use_chat_completions_url_for_anthropic_messages = True  # as in the config of the process
     call = TappedSdk(tap, scenario.alias, [params], route)
     with contextlib.suppress(Exception):  # the tap has noted what was raised
-        value = await call(**{**body, **params, "num_retries": 0, "max_retries": 0})
-        if hasattr(value, "__aiter__"):
-            async for _ in value:
-                pass
+        async with asyncio.timeout(ANSWER_DEADLINE):
+            value = await call(**{**body, **params, "num_retries": 0, "max_retries": 0})
+            if hasattr(value, "__aiter__"):
+                async for _ in value:
+                    pass
     seen = recorder.placeless(tap.recording(scenario))
     return Probed(
         process=seen.process[0].answer if process else None,
@@ -93,10 +103,13 @@ async def _probe(
 
 
 async def _ask_process(tap: Tap, servers: Servers, route: str, body: dict[str, Any]) -> None:
-    async with httpx.AsyncClient(transport=TappedProcess(tap), timeout=60) as client:
+    async with httpx.AsyncClient(transport=TappedProcess(tap), timeout=ANSWER_DEADLINE) as client:
         headers = {"authorization": f"Bearer {servers.litellm_key}"}
-        async with client.stream(
-            "POST", f"{servers.litellm_url}/v1/{route}", json=body, headers=headers
-        ) as answer:
-            with contextlib.suppress(httpx.TransportError):
+        url = f"{servers.litellm_url}/v1/{route}"
+        try:
+            async with client.stream("POST", url, json=body, headers=headers) as answer:
                 await answer.aread()
+        except httpx.ConnectError:  # nobody is there any more, which says nothing of what LiteLLM answers
+            raise
+        except httpx.TransportError:
+            pass  # the tap has noted a broken stream, or that nothing came

@@ -61,20 +61,21 @@ def environment(wanted: str, said: Callable[[str], None] = lambda _: None) -> En
     """
     source = Path(wanted)
     patched = source.is_dir()
-    folder = cache_folder() / "environments" / (_digest(source.resolve()) if patched else wanted)
+    here = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    folder = cache_folder() / "environments" / here / (_digest(source.resolve()) if patched else wanted)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     done = folder / "done.json"
     if done.is_file() and not patched:
         kept = json.loads(done.read_text(encoding="utf-8"))
+        _look_behind(_packages(folder))  # another checkout of the project may have made it
         return Environment(wanted, python, kept["litellm"], 0.0, tuple(kept["notes"]))
     said(f"installing {wanted}")
     began = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     _run([*_maker(), *(() if not patched or shutil.which("uv") else ("--without-pip",)), str(folder)], wanted)
-    here = Path(sysconfig.get_paths()["purelib"])
-    packages = next(folder.glob("lib/python*/site-packages"), folder / "Lib/site-packages")
-    (packages / "parity_behind.pth").write_text(f"{here}\n{Path(__file__).parents[2]}\n", encoding="utf-8")
+    packages = _packages(folder)
+    _look_behind(packages)
     notes: list[str] = []
     if patched:
         notes.append(_patched(source.resolve(), packages))
@@ -100,6 +101,16 @@ def releases(after: str, until: str | None = None) -> list[str]:
             continue
     newest = Version(until) if until else max(found, default=Version(after))
     return [str(v) for v in sorted(found) if Version(after) <= v <= newest]
+
+
+def _packages(folder: Path) -> Path:
+    return next(folder.glob("lib/python*/site-packages"), folder / "Lib/site-packages")
+
+
+def _look_behind(packages: Path) -> None:
+    """Let an environment find, after its own packages, those of this one and the project that this code is of."""
+    behind = (sysconfig.get_paths()["purelib"], Path(__file__).parents[2])
+    write_text_atomic(packages / "parity_behind.pth", "".join(f"{path}\n" for path in behind))
 
 
 def _digest(folder: Path) -> str:

@@ -23,12 +23,14 @@ from parity.judging.jsondiff import ABSENT, canonical, changes
 from parity.judging.jsonpath import to_path
 from parity.judging.normalise import normalise
 from parity.observation.file import ObservationFile
-from parity.support.files import write_text_atomic
+from parity.support.files import files_digest, write_text_atomic
 from parity.versions.environments import Environment, NotInstallable, environment
 from proxies.support.redact import redact_text
 
-SUBJECTS = ("process", "sdk", "binary", "sdk-proxy")
+PROXIES = ("binary", "sdk-proxy")
+SUBJECTS = ("process", "sdk", *PROXIES)
 PLAY_DEADLINE = 3600.0
+_SOURCES = Path(__file__).parents[2]
 _HOW_KEPT = frozenset(["$class", "$unset"])
 """Say how an object of LiteLLM's is written down, not what is in it."""
 
@@ -75,10 +77,13 @@ class Selected:
         return seen
 
     def _cached(self, env: Environment, kind: str) -> Seen:
-        key = hashlib.sha256("\n".join(sorted(map(fingerprint, self.scenarios))).encode()).hexdigest()[:16]
+        parts = sorted(map(fingerprint, self.scenarios))
+        if kind in PROXIES:  # what a proxy answers changes with its own code, too
+            parts.append(files_digest((_SOURCES / "proxies").rglob("*.py"), _SOURCES))
+        key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
         file = env.python.parents[1] / "seen" / f"{kind.replace(',', '-')}-{key}.json"
         if not file.is_file() or not env.kept:
-            played = self._proxy(env, kind) if kind in ("binary", "sdk-proxy") else self._alone(env, kind)
+            played = self._proxy(env, kind) if kind in PROXIES else self._alone(env, kind)
             write_text_atomic(file, json.dumps(played))
         seen: Seen = json.loads(file.read_text(encoding="utf-8"))
         return seen
@@ -171,7 +176,7 @@ class Player:
             env = environment(version, self._say)
             self.installs += bool(env.seconds)
             step.install_seconds, step.notes = env.seconds, env.notes
-            seen = self.selected.play(env)
+            seen = self._played(env)
         except (NotInstallable, NotPlayed) as error:
             step.problem = str(error)
             self._say(f"left out: {error}")
@@ -179,6 +184,14 @@ class Player:
         self.seconds += took
         step.play_seconds = took - step.install_seconds
         return seen, step
+
+    def _played(self, env: Environment) -> Seen:
+        """Play a version, and once more where that fails: a busy machine is no property of a release."""
+        try:
+            return self.selected.play(env)
+        except NotPlayed as error:
+            self._say(f"once more: {error}")
+            return self.selected.play(env)
 
     def follow(self, versions: Sequence[str]) -> list[Step]:
         """Play the versions in their order, each compared with the one before; say how long it will take."""
@@ -203,12 +216,16 @@ class Player:
 
 @dataclass
 class Bisected:
-    """Holds where an observation changed first: none when it is as in the good version in all others."""
+    """Holds where an observation changed first: none when it is as in the good version in all others.
+
+    `between` are those after the last as before that were left out: it may have changed in one of them already.
+    """
 
     first: str | None
     before: str
     changes: list[Change]
     left_out: list[str]
+    between: list[str] = field(default_factory=list)
 
 
 def bisect(player: Player, versions: Sequence[str], under: str = "") -> Bisected:
@@ -233,12 +250,10 @@ def bisect(player: Player, versions: Sequence[str], under: str = "") -> Bisected
             high, found = middle, different
         else:
             low = middle + 1
-    return Bisected(
-        first=candidates[high] if high < len(candidates) else None,
-        before=candidates[high - 1] if high else versions[0],
-        changes=found,
-        left_out=left_out,
-    )
+    first = candidates[high] if high < len(candidates) else None
+    before = candidates[high - 1] if high else versions[0]
+    around = versions[versions.index(before) + 1 : versions.index(first) if first else None]
+    return Bisected(first, before, found, left_out, [name for name in around if name in left_out])
 
 
 def as_json(steps: Iterable[Step]) -> str:

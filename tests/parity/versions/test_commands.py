@@ -65,6 +65,10 @@ def test_bisect_prints_the_release_and_what_it_took() -> None:
     unchanged = run("bisect", "--good", "1", "--among", "2", "--among", "4", "--among", "5")
     assert (unchanged.exit_code, unchanged.stdout.count("no change")) == (0, 1)
     assert "left out: 4" in unchanged.stdout
+    between = run("bisect", "--good", "3", "--bad", "6", "--path", "$[0].status").stdout
+    assert "first changed in 6, last as before in 5 · " in between
+    between = run("bisect", "--good", "3", "--among", "4", "--among", "6").stdout
+    assert "last as before in 3; unknown of 4, which could not be played · " in between
 
 
 def test_bisect_says_what_is_missing() -> None:

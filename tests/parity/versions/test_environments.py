@@ -62,7 +62,9 @@ class Installer:
 def test_a_release_is_installed_without_its_pins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uv: str | None
 ) -> None:
-    """LiteLLM alone, then what it asks for and isn't here; by uv or by pip; the second time nothing is installed."""
+    """LiteLLM alone, then what it asks for and isn't here; by uv or by pip; the second time nothing is installed,
+    and what is played is this checkout of the project, whichever made the environment.
+    """
     installer = Installer(tmp_path)
     monkeypatch.setattr(environments, "_run", installer)
     monkeypatch.setattr(environments.shutil, "which", lambda _: uv)
@@ -74,8 +76,13 @@ def test_a_release_is_installed_without_its_pins(
     assert made.notes == ("also installed: not-installed-here>=2",)
     assert made.seconds > 0
     before = len(installer.asked)
+    [behind] = made.python.parents[1].rglob("parity_behind.pth")
+    here = behind.read_text()
+    behind.write_text("/another/checkout/of/the/project\n")
     again = environment("1.2.3")
     assert (again.seconds, again.notes, len(installer.asked)) == (0.0, made.notes, before)
+    assert behind.read_text() == here
+    assert here.splitlines()[1] == str(Path(environments.__file__).parents[2])
     with pytest.raises(NotInstallable):
         environment("0.0.1")
 

@@ -72,8 +72,38 @@ def test_bisect_leaves_out_what_cannot_be_installed(installed: list[str]) -> Non
     assert (found.first, found.before) == ("103", "101")
     assert set(found.left_out) <= {"9001", "9002", "102"}
     assert found.left_out
+    assert found.between == [name for name in versions if name in found.left_out and int(name[:3]) != 101]
     with pytest.raises(NotPlayed, match="9000"):
         bisect(player(Made(1)), ["9000", "100"])
+
+
+def test_bisect_says_where_it_could_not_look(installed: list[str]) -> None:
+    """Between the last release as before and the first that isn't, those left out are named: one may be the first."""
+    found = bisect(player(Made(102, broken=("102",))), ["100", "101", "102", "103"])
+    assert (found.first, found.before, found.between) == ("103", "101", ["102"])
+    found = bisect(player(Made(103, broken=("101",))), ["100", "101", "102", "103"])
+    assert (found.first, found.before, found.between) == ("103", "102", [])
+    found = bisect(player(Made(999, broken=("103",))), ["100", "101", "102", "103"])
+    assert (found.first, found.before, found.between) == (None, "102", ["103"])
+
+
+def test_what_fails_once_is_played_once_more(installed: list[str]) -> None:
+    """A machine that is busy for a moment takes no release out of a history; one that fails twice is left out."""
+
+    class Busy(Made):
+        tries = 0
+
+        def play(self, env: Environment) -> history.Seen:
+            self.tries += 1
+            if self.tries == 1:
+                raise NotPlayed("busy")
+            return super().play(env)
+
+    said: list[str] = []
+    seen, step = Player(Busy(101), said.append).play("100")
+    assert (seen is None, step.problem, said) == (False, "", ["once more: busy"])
+    seen, step = Player(Made(101, broken=("100",)), said.append).play("100")
+    assert (seen, step.problem) == (None, "100 ended")
 
 
 def test_bisect_looks_below_a_path(installed: list[str]) -> None:
@@ -139,6 +169,28 @@ def test_what_was_seen_is_kept_with_its_environment(tmp_path: Path, monkeypatch:
     assert runs[0][2:] == ["sdk", "plain", str(tmp_path)]
     selected.play(Environment("copy", kept.python, "1", 0.0, kept=False))
     assert len(runs) == 2
+
+
+def test_what_a_proxy_answered_is_kept_for_its_own_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a change of the proxies they are played again; LiteLLM alone, which it says nothing of, isn't."""
+    played: list[str] = []
+
+    def play(_selected: Selected, _env: Environment, kind: str) -> history.Seen:
+        played.append(kind)
+        return {"chat.plain": {kind: len(played)}}
+
+    monkeypatch.setattr(Selected, "_proxy", play)
+    monkeypatch.setattr(Selected, "_alone", play)
+    monkeypatch.setattr(history, "_SOURCES", tmp_path)
+    code = tmp_path / "proxies" / "answers.py"
+    code.parent.mkdir()
+    env = Environment("1", tmp_path / "bin" / "python", "1", 0.0)
+    for text in ("one = 1", "one = 1", "two = 2"):
+        code.write_text(text)
+        Selected([SCENARIO], "plain", [], subjects=("sdk", "binary")).play(env)
+    assert played == ["sdk", "binary", "binary"]
 
 
 def test_what_could_not_be_played_says_why(tmp_path: Path) -> None:
