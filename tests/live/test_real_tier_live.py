@@ -1,4 +1,4 @@
-"""The tier real against a stub that speaks the real API: where it says something else, the path is named."""
+"""The tier real against a stub that speaks the real APIs: where one says something else, the path is named."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from parity.catalogue import loading
 from parity.catalogue.loading import Catalogue
@@ -20,54 +19,34 @@ from parity.provider.server import serve_in_thread
 KEY = "sk-of-somebody-0123456789abcdef"
 
 
-@pytest.fixture
-def plain() -> Scenario:
-    return Catalogue.load([loading.BUILT_IN / "chat" / "plain.yaml"])["chat.plain"]
-
-
-def run(real: Scenario, folder: Path) -> Result:
-    """Play chat.plain on the sdk proxy, the provider of `real` being the real one."""
-    with serve_in_thread([real]) as provider:
-        environment = {
-            "CI": "",
-            "OPENAI_API_KEY": KEY,
-            "OPENAI_BASE_URL": f"{base_url(provider.url, 'real', real.id)}/v1",
-        }
-        arguments = [
-            "--tier",
-            "real",
-            "-k",
-            "chat.plain",
-            "--targets",
-            "sdk",
-            "--yes",
-            "--report",
-            str(folder),
-        ]
-        return CliRunner().invoke(main, ["run", *arguments], env=environment)
-
-
-def test_a_provider_that_says_what_the_stub_says_shows_no_drift(plain: Scenario, tmp_path: Path) -> None:
-    """What came is kept, its key nowhere."""
-    done = run(plain, tmp_path)
-    assert done.exit_code == 0, done.output
-    assert done.stdout.splitlines()[-1].startswith(
-        "PASS live, shapes only stub | sdk: cells 2 planned = 2 reported"
-    )
-    (seen,) = ObservationFile.read(tmp_path / "sdk.jsonl").observations
-    response: Any = seen.exchanges[0].response
-    assert response.json_body["choices"][0]["message"]["content"] == "Hello! How can I assist you today?"
-    assert all(KEY not in file.read_text() for file in tmp_path.iterdir())
-
-
-def test_a_provider_that_has_changed_is_a_drift(plain: Scenario, tmp_path: Path) -> None:
-    """A member that the stub doesn't know is named by its path, and that the text is another one isn't."""
-    reply = plain.provider[0]
-    body: Any = {**copy.deepcopy(reply.json_), "system_fingerprint": 7}
+def changed(scenario: Scenario) -> Scenario:
+    """The same, from a provider that has changed: another reason to end, and another text, with a key in it."""
+    reply = scenario.provider[0]
+    body: Any = copy.deepcopy(reply.json_)
+    body["choices"][0] |= {"finish_reason": "length"}
     body["choices"][0]["message"]["content"] = f"Good evening. {KEY}"
-    changed = plain.model_copy(update={"provider": [reply.model_copy(update={"json_": body})]})
-    done = run(changed, tmp_path)
+    return scenario.model_copy(update={"provider": [reply.model_copy(update={"json_": body})]})
+
+
+def test_what_providers_say_otherwise_than_the_stub_is_named(tmp_path: Path) -> None:
+    """One says what the stub says; the other's change is a difference with its path. No key is kept or shown."""
+    loaded = Catalogue.load(loading.BUILT_IN / "chat" / f"{name}.yaml" for name in ("plain", "groq"))
+    real = [loaded["chat.plain"], changed(loaded["chat.groq"])]
+    with serve_in_thread(real) as provider:
+        urls = [f"{base_url(provider.url, 'real', scenario.id)}/v1" for scenario in real]
+        addresses = {"OPENAI_BASE_URL": urls[0], "GROQ_BASE_URL": urls[1]}
+        environment = {"CI": "", "OPENAI_API_KEY": KEY, "GROQ_API_KEY": KEY, **addresses}
+        chosen = ("--tier", "real", "-k", "chat and (plain or groq)", "--targets", "sdk", "--yes")
+        done = CliRunner().invoke(main, ["run", *chosen, "--report", str(tmp_path)], env=environment)
     assert done.exit_code == 1, done.output
-    assert "system_fingerprint" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith(
+        "FAIL live, shapes only stub | sdk: cells 4 planned = 4 reported"
+    )
+    assert "identical 1 " in done.stdout
+    assert "chat.groq" in done.stdout
+    assert "finish_reason" in done.stdout
     assert "content" not in done.stdout
+    plain: Any = ObservationFile.read(tmp_path / "sdk.jsonl").observations[-1].exchanges[0].response
+    assert plain.json_body["choices"][0]["message"]["content"] == "Hello! How can I assist you today?"
+    assert KEY not in done.output
     assert all(KEY not in file.read_text() for file in tmp_path.iterdir())
