@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from math import ceil, log2
@@ -43,6 +44,14 @@ def _player(paths: Sequence[Path], expression: str, subjects: Sequence[str]) -> 
     return Player(Selected(chosen, expression, where, subjects), lambda text: say(text, err=True))
 
 
+def _made_by(
+    command: str, *arguments: str, paths: Sequence[Path], expression: str, subjects: Sequence[str]
+) -> str:
+    """Return the command that was given, to be read and given again."""
+    chosen = [f"--scenarios={path}" for path in paths] + [f"--subject={subject}" for subject in subjects]
+    return shlex.join(["parity", command, *arguments, *chosen, *(["-k", expression] if expression else [])])
+
+
 def _told(work: Callable[[], Any]) -> Any:
     try:
         return work()
@@ -76,11 +85,13 @@ def versions_(
     steps = player.follow(wanted)
     if json_file:
         write_text_atomic(json_file, as_json(steps))
-    say(pages.page(steps, player.selected.scenarios))
+    made_by = _made_by("versions", *wanted, paths=paths, expression=expression, subjects=subjects)
+    say(pages.page(steps, player.selected.scenarios, made_by))
     played = [step for step in steps if not step.problem]
     changed = sum(len(step.changes) for step in steps)
     say(
-        f"{len(played)} of {len(steps)} versions played, {changed} changes, {player.installs} installs, "
+        f"{len(played)} of {pages.count(len(steps), 'version')} played, {pages.count(changed, 'change')}, "
+        f"{pages.count(player.installs, 'install')}, "
         f"{player.seconds:.0f} s"
     )
     sys.exit(2 if len(played) < 2 else 1 if changed else 0)
@@ -123,7 +134,9 @@ def bisect_(
     player = _player(paths, expression, (subject,))
     line = [good, *among] if among else _told(lambda: releases(good, bad))
     most = ceil(log2(len(line))) + 1
-    say(f"{len(line)} releases from {line[0]} to {line[-1]}: {most} installs at most", err=True)
+    say(
+        f"{len(line)} releases from {line[0]} to {line[-1]}: {pages.count(most, 'install')} at most", err=True
+    )
     found = _told(lambda: bisect(player, line, under))
     for change in found.changes:
         say(f"{change.scenario} · {change.subject} · {change.path}")
@@ -134,7 +147,8 @@ def bisect_(
     said = f"first changed in {found.first}, last as before in {found.before}" if found.first else "no change"
     if found.between:
         said += f"; unknown of {', '.join(found.between)}, which could not be played"
-    say(f"{said} · {len(line)} releases, {player.installs} installs, {player.seconds:.0f} s")
+    took = f"{pages.count(player.installs, 'install')}, {player.seconds:.0f} s"
+    say(f"{said} · {len(line)} releases, {took}")
     sys.exit(1 if found.first else 0)
 
 
@@ -166,12 +180,19 @@ def changelog(
     """Tell for every release of LiteLLM from one to another what changed, as Markdown and as JSON."""
     player = _player(paths, expression, subjects or ("process", "sdk"))
     steps = player.follow([first, *among] if among else _told(lambda: releases(first, last)))
-    text = pages.page(steps, player.selected.scenarios)
+    arguments = [
+        f"--from={first}",
+        *([f"--to={last}"] if last else []),
+        *(f"--among={each}" for each in among),
+    ]
+    made_by = _made_by("changelog", *arguments, paths=paths, expression=expression, subjects=subjects)
+    text = pages.page(steps, player.selected.scenarios, made_by)
     if json_file:
         write_text_atomic(json_file, as_json(steps))
     if out:
         write_text_atomic(out, text)
     else:
         say(text)
-    say(f"{len(steps)} releases, {player.installs} installs, {player.seconds:.0f} s", err=True)
+    took = f"{pages.count(player.installs, 'install')}, {player.seconds:.0f} s"
+    say(f"{pages.count(len(steps), 'release')}, {took}", err=True)
     sys.exit(0 if any(not step.problem for step in steps) else 2)

@@ -49,7 +49,7 @@ def test_versions_ends_in_what_changed(tmp_path: Path) -> None:
     assert "`529` became `503`" in result.stdout
     assert "left out: 4 can't be installed here" in result.stderr
     assert "s left" in result.stderr
-    assert result.stdout.splitlines()[-1].startswith("2 of 3 versions played, 1 changes, 2 installs, ")
+    assert result.stdout.splitlines()[-1].startswith("2 of 3 versions played, 1 change, 2 installs, ")
     assert [step["version"] for step in json.loads((tmp_path / "a.json").read_text())] == ["3", "4", "6"]
     assert run("versions", "2", "3").exit_code == 0
     assert run("versions", "2", "4").exit_code == 2
@@ -87,6 +87,10 @@ def test_changelog_is_a_page_and_json(tmp_path: Path) -> None:
     """For every release a heading, on standard output or in a file."""
     page, data = tmp_path / "page.md", tmp_path / "data.json"
     assert run("changelog", "--from", "5", "--out", str(page), "--json", str(data)).exit_code == 0
+    assert (
+        "`parity changelog --from=5 -k 'openai_status and errors and 529'`, which plays 1 scenario"
+        in page.read_text()
+    )
     assert page.read_text().count("\n## ") == len(json.loads(data.read_text())) == 5
     assert "## 5" in run("changelog", "--from", "5", "--to", "6").stdout
     assert "Nothing since 3." in run("changelog", "--from", "3", "--among", "5").stdout

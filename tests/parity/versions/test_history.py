@@ -11,7 +11,7 @@ import pytest
 
 from parity.versions import changelog, history
 from parity.versions.environments import Environment, NotInstallable
-from parity.versions.history import NotPlayed, Player, Selected, as_json, bisect, differences
+from parity.versions.history import Change, NotPlayed, Player, Selected, as_json, bisect, differences
 from tests.parity.builders import scenario
 
 SCENARIO = scenario("chat.plain")
@@ -130,7 +130,8 @@ def test_versions_are_compared_with_the_one_before(installed: list[str]) -> None
 def test_the_page_tells_each_release(installed: list[str]) -> None:
     """The newest comes first; a kind of change is a line with both values, scenarios and clauses."""
     steps = player(Made(102)).follow(["100", "9000", "101", "102"])
-    page = changelog.page(steps, [SCENARIO])
+    page = changelog.page(steps, [SCENARIO], "parity changelog --from=100")
+    assert "Made by `parity changelog --from=100`, which plays 1 scenario on every version." in page
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
         "## 102",
         "## 101",
@@ -140,6 +141,18 @@ def test_the_page_tells_each_release(installed: list[str]) -> None:
     assert "- process `$.status`: `200` became `503` (`chat.plain`; " in page
     assert "Nothing since 100." in page
     assert "Left out: 9000: no such release" in page
+
+
+def test_values_that_changed_together_are_one_line() -> None:
+    """At one path in the same scenarios: three values and how many more; another scenario is another line."""
+    numbers = [Change("chat.plain", "sdk", f"$[0].frames[{n}].number", n, n + 6, ("a.b",)) for n in range(5)]
+    other = Change("chat.other", "sdk", "$[0].frames[9].number", 0, 6, ("a.c",))
+    steps = [history.Step("2", [*numbers, other], since="1")]
+    lines = changelog.page(steps, [SCENARIO, SCENARIO], "parity versions 1 2").splitlines()
+    assert [line for line in lines if line.startswith("- ")] == [
+        "- sdk `$.frames[…].number`: `0` became `6` (`chat.plain`, `chat.other`; a.b, a.c)",
+        "- sdk `$.frames[…].number`: `1` became `7`, `2` became `8`, `3` became `9` and 1 more (`chat.plain`; a.b)",
+    ]
 
 
 def test_what_is_there_on_one_side_alone_is_absent_on_the_other() -> None:
