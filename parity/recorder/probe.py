@@ -85,7 +85,9 @@ async def _probe(
     if process:
         await _ask_process(tap, servers, route, body)
     params = litellm_params(scenario, "sdk", servers.provider_url, servers.refused_url)
-    litellm.use_chat_completions_url_for_anthropic_messages = True  # as in the config of the process
+    # As in the config of the process: what it counts doesn't depend on what a network has.
+    litellm.use_chat_completions_url_for_anthropic_messages = True
+    litellm.disable_hf_tokenizer_download = True
     call = TappedSdk(tap, scenario.alias, [params], route)
     with contextlib.suppress(Exception):  # the tap has noted what was raised
         async with asyncio.timeout(ANSWER_DEADLINE):

@@ -65,3 +65,11 @@ async def test_nobody_waits_for_an_answer_that_its_client_leaves() -> None:
     """A request whose client is gone before the provider answers is left out."""
     async with contextlib.aclosing(probing.probe_each([EARLY], process=False)) as probes:
         assert [probed async for _, probed in probes] == [[]]
+
+
+async def test_what_is_counted_depends_on_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiteLLM is told to fetch no tokenizer: a count is the same wherever and whenever it is made."""
+    monkeypatch.setattr(probing.litellm, "disable_hf_tokenizer_download", None)
+    async with contextlib.aclosing(probing.probe_each([PLAIN], process=False)) as probes:
+        assert [len(probed) async for _, probed in probes] == [1]
+    assert probing.litellm.disable_hf_tokenizer_download is True
