@@ -156,7 +156,7 @@ def mended_whole(kind: str, body: bytes, *, tiered: bool = False) -> tuple[bytes
     ):
         return body, said
     if kind == "chat/completions":
-        if tiered and "service_tier" not in document:
+        if tiered and document.get("choices") and "service_tier" not in document:
             body = json.dumps(document := {**document, "service_tier": None}).encode()
         return _mended_completion(body, document, translated(kind))
     return mended_message(body, document) if kind == "messages" and translated(kind) else (body, "")

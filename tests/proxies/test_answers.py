@@ -156,6 +156,8 @@ async def test_a_completion_without_a_service_tier_is_read() -> None:
     assert read.json() == {**answer, "service_tier": None}
     tiered = {**answer, "service_tier": "on_demand"}
     assert (await asked(httpx.Response(200, json=tiered), {})).json() == tiered
+    other = {"status": "ok"}
+    assert (await asked(httpx.Response(200, json=other), {})).json() == other
     package = {"x-stainless-lang": "python"}
     assert (await asked(httpx.Response(200, json=answer), {}, headers=package)).json() == answer
 
