@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from parity.catalogue.scenario import Tier
+from parity.commands.clients import client_option
 from parity.commands.options import (
     expression_option,
     finish,
@@ -26,6 +27,7 @@ from parity.observation.file import ObservationFile
 from parity.report.evidence import collect
 from parity.report.schema import unseen_in
 from parity.support.files import check_writable
+from parity.targets.official import Player
 from proxies.support.terminal import say
 
 
@@ -39,6 +41,7 @@ from proxies.support.terminal import say
 @json_option
 @targets_option
 @majority_option
+@client_option
 @click.option(
     "--report",
     "folder",
@@ -57,6 +60,7 @@ def run(
     as_json: bool,
     targets: tuple[str, ...],
     majority: bool,
+    player: Player | None,
     folder: Path,
 ) -> None:
     """Play the scenarios on both proxies, or on any targets, and end in a verdict.
@@ -64,17 +68,19 @@ def run(
     The first of the targets is compared with each of the others. A target is binary or sdk; in the mocked tier also
     with a LiteLLM whose recordings are played, as sdk@1.106.2; in the live tier also a gateway of `parity judge
     --list`, or a profile's file: of it, what its clients saw is compared, and the contract isn't applied.
+    With --client all targets are played so, our proxies too.
 
     \b
     parity run -k 'errors and not 429'
     parity run --scenarios my-scenarios/ --report out/
     parity run --targets sdk@1.106.2,sdk@1.110.2,binary --majority
     parity run --tier live --targets passthrough,portkey,sdk -k chat
+    parity run --tier live --targets passthrough,binary,sdk --client openai
     """
     check_writable(folder)  # before the run, whose results could not be written
     loaded = load(paths)
     plan = Plan(tier, targets, paths, expression, workers, ledger, litellm, majority)
-    done = play_all(loaded, plan)
+    done = play_all(loaded, plan, player)
     for file in done.files:
         path = folder / f"{file.header.target}.jsonl"
         ObservationFile(file.header, file.observations).write(path)
