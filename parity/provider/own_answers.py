@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from parity.catalogue.scenario import ProviderReply
 from parity.provider.addressing import HEADER
+from parity.provider.dialects import dialect_of, translated
 from parity.provider.wire import Request
 
 
@@ -28,6 +29,8 @@ def unaddressed(request: Request) -> ProviderReply:
         f"the header {HEADER}, or first in the path; GET /_control lists them"
     )
     reply = refusal(404, message)
+    if dialect := dialect_of(request.target, None):
+        return translated(reply, dialect, "")
     if not path.endswith("/messages"):
         return reply
     error = {"type": "not_found_error", "message": f"stub provider: {message}"}
