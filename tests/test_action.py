@@ -140,3 +140,31 @@ def test_an_input_is_never_run(tmp_path: Path) -> None:
     assert "--model=$(touch owned)" in done.asked[0]
     assert not (tmp_path / "owned").exists()
     assert all("${{" not in step.get("run", "") for step in ACTION["runs"]["steps"])
+
+
+@pytest.mark.parametrize(
+    ("packages", "more"), [("", []), ("openai $(x)", ["openai", "$(x)"])], ids=["none", "some"]
+)
+def test_what_is_installed(packages: str, more: list[str], tmp_path: Path) -> None:
+    """The action's own folder with its pinned versions, and what the input names, of which nothing is run."""
+    install = next(step for step in ACTION["runs"]["steps"] if step.get("name") == "Install")
+    pip = tmp_path / "parity" / "bin" / "pip"
+    pip.parent.mkdir(parents=True)
+    pip.write_text('#!/bin/bash\nprintf \'%s\\n\' "$@" > "$RUNNER_TEMP/installed"\n')
+    pip.chmod(0o755)
+    python = tmp_path / "python"
+    python.write_text("#!/bin/bash\n")
+    python.chmod(0o755)
+    subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", install["run"]],
+        env={
+            "PATH": f"{tmp_path}:/usr/bin:/bin",
+            "RUNNER_TEMP": str(tmp_path),
+            "GITHUB_ACTION_PATH": "/action",
+            "PARITY_PACKAGES": packages,
+        },
+        timeout=30,
+        check=True,
+    )
+    asked = (tmp_path / "installed").read_text().splitlines()
+    assert asked == ["install", "--quiet", "-c", "/action/constraints.txt", "/action[parity]", *more]

@@ -16,6 +16,7 @@ from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Scenario
 from parity.catalogue.selection import Selection
 from parity.catalogue.strangers import for_strangers, tokens_of
+from parity.commands.clients import asked_by, client_option
 from parity.commands.group import Unusable
 from parity.commands.observe import playable_on_urls, requests_of
 from parity.commands.options import (
@@ -39,6 +40,7 @@ from parity.provider.control import ProviderControl
 from parity.report.evidence import collect
 from parity.support.progress import progress
 from parity.targets.endpoint import Words, ask_first
+from parity.targets.official import Player
 from parity.targets.target import UrlTarget, host_of
 from proxies.support.terminal import say
 
@@ -87,6 +89,7 @@ def _side_options(side: str) -> Callable[[Callable[..., None]], Callable[..., No
     "provider_url",
     help="Where `parity provider` stands behind both: its URL. Each scenario's own provider answers then.",
 )
+@client_option
 @click.option(
     "--ignore", "ignored", multiple=True, metavar="PATH", help="A path as differences show it: no difference."
 )
@@ -109,6 +112,7 @@ def compare(
     model: str,
     headers: dict[str, str],
     provider_url: str | None,
+    player: Player | None,
     ignored: tuple[str, ...],
     shapes: bool | None,
     once: bool,
@@ -130,6 +134,7 @@ def compare(
     parity compare http://127.0.0.1:4000 https://api.openai.com --model gpt-4o-mini --right-key-env OPENAI_API_KEY
     parity compare URL1 URL2 --left-model a --right-model b -k 'chat and not tool' --report out/
     parity compare URL1 URL2 --provider http://127.0.0.1:8090 --yes
+    parity compare URL1 URL2 --model gpt-4o-mini --client openai
     """
     for path in ignored:
         if not path.startswith("$"):
@@ -141,6 +146,10 @@ def compare(
     loaded = load(paths)
     live = loaded.for_tier("live")
     chosen = Selection(expression).of(live) if expression or paths or provider_url else for_strangers(live)
+    if player is not None:
+        chosen = asked_by(player, chosen)
+        for side in sides:
+            side.target = replace(side.target, player=player)
     playable = playable_on_urls(chosen)
     for side in sides:
         asked = replace(side.target, model=side.target.model or FIRST_MODEL)

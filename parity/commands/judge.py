@@ -14,11 +14,12 @@ from parity import report
 from parity.catalogue.loading import Catalogue
 from parity.catalogue.scenario import Scenario
 from parity.catalogue.selection import Selection
+from parity.commands.clients import client_option
 from parity.commands.group import Unusable
 from parity.commands.options import expression_option, load, scenarios_option
 from parity.gateways import html
 from parity.gateways import profile as profiles
-from parity.gateways.judging import GatewayVerdict, judge_gateway
+from parity.gateways.judging import GatewayVerdict, client_of, judge_gateway
 from parity.gateways.process import GatewayError
 from parity.gateways.profile import Profile
 from parity.gateways.report import as_verdict
@@ -28,6 +29,7 @@ from parity.report.text import shown
 from parity.support.files import check_writable, write_text_atomic
 from parity.support.interrupts import ended_by_sigterm
 from parity.support.progress import progress
+from parity.targets.official import Player
 from proxies.support.terminal import say
 
 EXAMPLES = 3
@@ -72,6 +74,7 @@ class Files(NamedTuple):
     is_flag=True,
     help="Keep the verdicts of --json's file on the same version by the same scenarios; judge the others.",
 )
+@client_option
 @scenarios_option
 @expression_option
 def judge(
@@ -82,6 +85,7 @@ def judge(
     json_file: Path | None,
     folder: Path | None,
     resume: bool,
+    player: Player | None,
     paths: tuple[Path, ...],
     expression: str,
 ) -> None:
@@ -96,6 +100,7 @@ def judge(
     \b
     parity judge passthrough
     parity judge my-gateway.yaml -k 'chat or streaming' --report out/
+    parity judge passthrough --client openai
     parity judge --all --resume
     """
     if listing:
@@ -116,7 +121,7 @@ def judge(
         if target is not None:
             check_writable(target if target is folder else target.parent)
     before = _before(files.json) if resume or not every else []
-    done = _still_right(before, chosen, Catalogue(tuple(scenarios), {}).hash) if resume else []
+    done = _still_right(before, chosen, Catalogue(tuple(scenarios), {}).hash, player) if resume else []
     names = {profile.name for profile in chosen}
     # Of one gateway, the file's verdicts on the others stay; a table of all begins anew.
     verdicts = [verdict for verdict in before if verdict.name not in names and not every] + done
@@ -127,7 +132,11 @@ def judge(
         with progress(profile.name, len(scenarios)) as advance, ended_by_sigterm():
             try:
                 verdict = judge_gateway(
-                    profile, scenarios, say=lambda text: say(text, err=True), advance=advance
+                    profile,
+                    scenarios,
+                    say=lambda text: say(text, err=True),
+                    advance=advance,
+                    player=player,
                 )
             except GatewayError as error:
                 if not every:
@@ -174,11 +183,13 @@ def _before(json_file: Path | None) -> list[GatewayVerdict]:
 
 
 def _still_right(
-    before: Sequence[GatewayVerdict], chosen: Sequence[Profile], catalogue: str
+    before: Sequence[GatewayVerdict], chosen: Sequence[Profile], catalogue: str, player: Player | None
 ) -> list[GatewayVerdict]:
-    """Return the verdicts that would be made again: on the same version of a chosen gateway, by the same scenarios."""
-    wanted = {(profile.name, profile.shown_version, catalogue) for profile in chosen}
-    return [verdict for verdict in before if (verdict.name, verdict.version, verdict.catalogue) in wanted]
+    """Return the verdicts that would be made again: on the same version of a chosen gateway, by the same scenarios,
+    asked by the same client.
+    """
+    wanted = {(profile.name, profile.shown_version, catalogue, client_of(player)) for profile in chosen}
+    return [v for v in before if (v.name, v.version, v.catalogue, v.client) in wanted]
 
 
 def _write(verdicts: Sequence[GatewayVerdict], files: Files, scenarios: Sequence[Scenario]) -> None:

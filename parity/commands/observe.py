@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
@@ -14,6 +13,7 @@ import click
 from parity import matrix
 from parity.catalogue.scenario import Scenario, Tier
 from parity.catalogue.selection import Selection
+from parity.commands.clients import asked_by, client_option
 from parity.commands.group import Unusable
 from parity.commands.options import (
     expression_option,
@@ -34,7 +34,7 @@ from parity.observation.outcome import tally
 from parity.support.progress import progress
 from parity.targets.arms import Arm
 from parity.targets.endpoint import Words, ask_first
-from parity.targets.official import PLAYERS, Player, playable
+from parity.targets.official import Player
 from parity.targets.target import UrlTarget, host_of
 from proxies.support.terminal import say
 
@@ -57,12 +57,7 @@ from proxies.support.terminal import say
     help="With a URL: the environment variable that holds its API key.",
 )
 @header_option("--header", "headers", text="With a URL: a header of every request (repeatable).")
-@click.option(
-    "--client",
-    "player",
-    type=click.Choice(PLAYERS),
-    help="With a URL: the official Python client that asks, with its own retries.",
-)
+@client_option
 @tier_option
 @scenarios_option
 @expression_option
@@ -106,7 +101,7 @@ def observe(
         url = UrlTarget(name or host_of(target_name), target_name, key, model, headers, player)
         chosen = Selection(expression).of(loaded.for_tier("live"))
         if player is not None:
-            chosen = _asked_by(player, chosen)
+            chosen = asked_by(player, chosen)
         observations: Sequence[Observation] = _ask(url, chosen, Words(key_variable=api_key_env))
         head = Header(target=url.name, tier="live", catalogue="", endpoint=True, versions=versions())
     elif target_name in get_args(Arm):
@@ -133,15 +128,6 @@ def observe(
     say(tally(observations))
     if little:
         sys.exit(2)
-
-
-def _asked_by(player: Player, chosen: Sequence[Scenario]) -> list[Scenario]:
-    """Return the scenarios that an official client can ask, and count the others. Raises `Unusable`."""
-    if find_spec(player) is None:
-        raise Unusable(f"the client {player} isn't installed: pip install {player}")
-    asked = [scenario for scenario in chosen if playable(scenario, player)]
-    say(f"left out: {len(chosen) - len(asked)} scenarios that the client {player} can't ask", err=True)
-    return asked
 
 
 def playable_on_urls(chosen: Sequence[Scenario]) -> list[Scenario]:

@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from parity.catalogue.scenario import TIERS, Tier
+from parity.commands.clients import client_option
 from parity.commands.options import (
     expression_option,
     finish,
@@ -28,6 +29,7 @@ from parity.report.evidence import collect
 from parity.report.schema import unseen_in
 from parity.support.files import check_writable
 from parity.targets.arms import ARMS
+from parity.targets.official import Player
 from proxies.support.terminal import say
 
 
@@ -49,6 +51,7 @@ from proxies.support.terminal import say
 @json_option
 @targets_option
 @majority_option
+@client_option
 @click.option(
     "--report",
     "folder",
@@ -70,6 +73,7 @@ def run(
     as_json: bool,
     targets: tuple[str, ...],
     majority: bool,
+    player: Player | None,
     folder: Path,
 ) -> None:
     """Play the scenarios on both proxies, or on any targets, and end in a verdict.
@@ -77,18 +81,22 @@ def run(
     The first of the targets is compared with each of the others. A target is binary or sdk; in the mocked tier also
     with a LiteLLM whose recordings are played, as sdk@1.106.2; in the live tier also a gateway of `parity judge
     --list`, or a profile's file: of it, what its clients saw is compared, and the contract isn't applied.
+    With --client all targets are played so, our proxies too.
 
     \b
     parity run -k 'errors and not 429'
     parity run --scenarios my-scenarios/ --report out/
     parity run --targets sdk@1.106.2,sdk@1.110.2,binary --majority
     parity run --tier live --targets passthrough,portkey,sdk -k chat
+    parity run --tier live --targets passthrough,binary,sdk --client openai
     OPENAI_API_KEY=… parity run --tier real
     """
     check_writable(folder)  # before the run, whose results could not be written
     loaded = load(paths)
     if tier == "real":
-        refuse(context, ("workers", "ledger", "litellm", "majority"), "without effect on the tier real")
+        refuse(
+            context, ("workers", "ledger", "litellm", "majority", "player"), "without effect on the tier real"
+        )
         if others := [name for name in targets if name not in ARMS]:
             raise click.UsageError(f"the tier real is played by {' and '.join(ARMS)}, not by {others[0]!r}")
         from parity.commands.real import run_real  # with a stack of processes, which other tiers may not need
@@ -96,7 +104,7 @@ def run(
         run_real(loaded, expression, [arm for arm in ARMS if arm in targets], yes, folder, as_json)
     refuse(context, ("yes",), "only for --tier real")
     plan = Plan(tier, targets, paths, expression, workers, ledger, litellm, majority)
-    done = play_all(loaded, plan)
+    done = play_all(loaded, plan, player)
     for file in done.files:
         path = folder / f"{file.header.target}.jsonl"
         ObservationFile(file.header, file.observations).write(path)

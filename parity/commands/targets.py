@@ -24,6 +24,7 @@ from parity.observation.model import Header
 from parity.support.interrupts import ended_by_sigterm
 from parity.support.progress import progress
 from parity.targets.arms import ARMS, arm_of
+from parity.targets.official import Player
 from proxies.support.terminal import say
 
 
@@ -55,12 +56,16 @@ targets_option = click.option(
 )
 
 
-def play_all(loaded: Catalogue, plan: Plan) -> Done:
-    """Play the plan's targets, whatever they are. Raises `Unusable`, `ProfileError` and what `play` raises."""
-    gateways = {name: profiles.find(name) for name in plan.arms if not _is_arm(name)}
+def play_all(loaded: Catalogue, plan: Plan, player: Player | None = None) -> Done:
+    """Play the plan's targets, whatever they are. Raises `Unusable`, `ProfileError` and what `play` raises.
+
+    Where an official client asks, `player`, each is a gateway, our proxies by their profiles.
+    """
+    gateways = {name: profiles.find(name) for name in plan.arms if player or not _is_arm(name)}
     if gateways and plan.tier != "live":
-        raise Unusable(f"{next(iter(gateways))} is a gateway, which only plays with --tier live")
-    if doubled := {profile.name for profile in gateways.values()} & set(ARMS):
+        why = "is a gateway" if player is None else f"is asked by the client {player}"
+        raise Unusable(f"{next(iter(gateways))} {why}, which only plays with --tier live")
+    if player is None and (doubled := {profile.name for profile in gateways.values()} & set(ARMS)):
         raise Unusable(f"{sorted(doubled)[0]} is the name of a proxy; give the profile another one")
     arms = [name for name in plan.arms if name not in gateways]
     files: dict[str, ObservationFile] = {}
@@ -82,7 +87,7 @@ def play_all(loaded: Catalogue, plan: Plan) -> Done:
             return Done(done.verdict, tuple(files.values()), crashes)
     chosen = Selection(plan.expression).of(loaded.for_tier("live"))
     for name, profile in gateways.items():
-        files[name] = _gateway(profile, chosen, loaded)
+        files[name] = _gateway(profile, chosen, loaded, player)
         cells += [
             Cell(scenario=o.scenario, target=file.header.target)
             for file in [files[name]]
@@ -100,12 +105,18 @@ def _is_arm(name: str) -> bool:
     return True
 
 
-def _gateway(profile: Profile, chosen: Sequence[Scenario], loaded: Catalogue) -> ObservationFile:
+def _gateway(
+    profile: Profile, chosen: Sequence[Scenario], loaded: Catalogue, player: Player | None
+) -> ObservationFile:
     with progress(profile.name, len(chosen)) as advance, ended_by_sigterm():
         try:
-            played = play_gateway(profile, chosen, say=lambda text: say(text, err=True), advance=advance)
+            played = play_gateway(
+                profile, chosen, say=lambda text: say(text, err=True), advance=advance, player=player
+            )
         except GatewayError as error:
             raise Unusable(str(error)) from None
+    for reason, count in sorted(played.reasons.items()):
+        say(f"{profile.name}: not applicable: {count} × {reason}", err=True)
     head = Header(
         target=profile.name,
         tier="live",

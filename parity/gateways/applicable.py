@@ -7,15 +7,26 @@ from parity.catalogue.strangers import REFUSALS
 from parity.gateways.profile import Profile
 from parity.judging.duties import spoken_api
 from parity.judging.meaning import api_of
+from parity.targets.official import CLIENTS, Player, why_not_asked
 
 LONGEST_DELAY = 5.0
 MODELS = ("GET", "/v1/models")
 SAYS_NOTHING = "is about this project's own clauses alone"
 
 
-def why_not(scenario: Scenario, profile: Profile) -> str | None:
-    """Return why a scenario isn't applicable to a gateway; None where it is."""
-    return _needs(scenario) or _unclaimed(scenario, profile)
+def why_not(scenario: Scenario, profile: Profile, player: Player | None = None) -> str | None:
+    """Return why a scenario isn't applicable to a gateway, asked by an official client or by none; None where it is."""
+    reason = _needs(scenario) or _unclaimed(scenario, profile)
+    if reason or player is None:
+        return reason
+    return why_not_asked(scenario, player) or _clients_own_route(scenario, profile, player)
+
+
+def _clients_own_route(scenario: Scenario, profile: Profile, player: Player) -> str | None:
+    paths = {CLIENTS[player].route(request.path) for request in scenario.client}
+    if missing := sorted(paths - set(profile.routes)):
+        return f"asks {missing[0]} with the client {player}, which this gateway doesn't claim"
+    return None
 
 
 def _needs(scenario: Scenario) -> str | None:

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from parity.observation.model import Observation
 from parity.provider.server import refused_url, serve_in_thread
 from parity.support.frozen import Frozen
 from parity.targets.deployments import config_document
+from parity.targets.official import Player
 from proxies.support.redact import redact_json
 
 AT_ONCE = 4
@@ -55,6 +57,7 @@ class GatewayVerdict(Frozen):
     about: str
     note: str = ""
     version: str
+    client: str = Field("", description="the official client that asked, with its version; empty: none")
     applicable: int
     flawless: int = Field(description="the applicable scenarios in which no clause is broken")
     not_applicable: dict[str, int] = Field(description="by reason")
@@ -69,14 +72,31 @@ class GatewayVerdict(Frozen):
         return self.applicable > 0 and self.flawless == self.applicable
 
     @property
+    def asked_by(self) -> str:
+        """Return who asked where it was an official client, to stand behind the version: `, asked by openai 2.54.0`."""
+        return f", asked by {self.client}" if self.client else ""
+
+    @property
+    def command(self) -> str:
+        """Return the command that makes this verdict."""
+        client = f" --client {self.client.partition(' ')[0]}" if self.client else ""
+        return f"parity judge {self.name}{client}"
+
+    @property
     def line(self) -> str:
         word = "PASS" if self.ok else "FAIL" if self.applicable else "INCOMPLETE"
         broken = [name for name, clause in self.clauses.items() if clause.broken]
         return (
-            f"{word} {self.name} {self.version}: {self.flawless} of {self.applicable} applicable scenarios met · "
+            f"{word} {self.name} {self.version}{self.asked_by}: {self.flawless} of {self.applicable} applicable "
+            "scenarios met · "
             f"clauses {len(self.clauses) - len(broken)} of {len(self.clauses)} kept · "
             f"not applicable {sum(self.not_applicable.values())}"
         )
+
+
+def client_of(player: Player | None) -> str:
+    """Return name and version of an official client, such as `openai 2.54.0`; empty for none."""
+    return f"{player} {installed_version(player)}" if player else ""
 
 
 class Played(NamedTuple):
@@ -97,14 +117,17 @@ def judge_gateway(
     advance: Callable[[str], None] = lambda _: None,
     at_once: int = AT_ONCE,
     run: Run = running,
+    player: Player | None = None,
 ) -> GatewayVerdict:
     """Install, start, play and judge. Raises `GatewayError` and `ProfileError`.
 
-    `run` starts it, given the profile, where it is installed, and what its templates know; it yields its URL.
+    `player` is the official client that asks; None asks without one. `run` starts the gateway, given the profile,
+    where it is installed, and what its templates know; it yields its URL.
     """
     chosen = tuple(scenarios)
-    played = play_gateway(profile, chosen, say=say, advance=advance, at_once=at_once, run=run)
-    return _verdict(profile, *played).model_copy(update={"catalogue": Catalogue(chosen, {}).hash})
+    played = play_gateway(profile, chosen, say=say, advance=advance, at_once=at_once, run=run, player=player)
+    made = {"catalogue": Catalogue(chosen, {}).hash, "client": client_of(player)}
+    return _verdict(profile, *played).model_copy(update=made)
 
 
 def play_gateway(
@@ -115,12 +138,13 @@ def play_gateway(
     advance: Callable[[str], None] = lambda _: None,
     at_once: int = AT_ONCE,
     run: Run = running,
+    player: Player | None = None,
 ) -> Played:
     """Install, start and play; see `judge_gateway`."""
     reasons: Counter[str] = Counter()
     owing = []
     for scenario in scenarios:
-        reason = why_not(scenario, profile)
+        reason = why_not(scenario, profile, player)
         if reason is None:
             owing.append(scenario)
         else:
@@ -143,7 +167,7 @@ def play_gateway(
         values["scenarios"] = [target.values(scenario) for scenario in chosen]
         say(f"starting {profile.title}, {len(chosen)} scenarios")
         with run(profile, home, values) as url:
-            target = GatewayTarget(profile, url, provider.url, refused, key)
+            target = GatewayTarget(profile, url, provider.url, refused, key, player)
             seen = asyncio.run(_play(target, chosen, advance, at_once))
         words = {provider.url: "<provider>", url: "<gateway>", refused: "<refused>"}
     return Played(owing, seen, reasons, words)

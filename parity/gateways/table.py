@@ -49,8 +49,8 @@ def _overview(verdicts: Sequence[GatewayVerdict]) -> str:
     for v in verdicts:
         kept = sum(not clause.broken for clause in v.clauses.values())
         rows.append(
-            f"| {_text(v.title)} | {_text(v.version)} | {v.flawless} of {v.applicable} | {kept} of {len(v.clauses)} | "
-            f"{sum(v.not_applicable.values())} | `parity judge {v.name}` |"
+            f"| {_text(v.title)} | {_text(v.version + v.asked_by)} | {v.flawless} of {v.applicable} | "
+            f"{kept} of {len(v.clauses)} | {sum(v.not_applicable.values())} | `{v.command}` |"
         )
     return "\n".join(
         [*rows, "", *(f"- **{_text(v.title)}**: {_text(v.about)} {_text(v.note)}".rstrip() for v in verdicts)]
@@ -85,7 +85,7 @@ def _cell(verdict: GatewayVerdict, name: str) -> str:
 
 
 def _evidence(verdict: GatewayVerdict) -> str:
-    lines = [f"### {_text(verdict.title)} {_text(verdict.version)}"]
+    lines = [f"### {_text(verdict.title)} {_text(verdict.version + verdict.asked_by)}"]
     broken = {name: clause for name, clause in verdict.clauses.items() if clause.broken}
     if not broken:
         return f"{lines[0]}\n\nNothing is broken."
@@ -96,7 +96,7 @@ def _evidence(verdict: GatewayVerdict) -> str:
             f"| `{name}` | {len(clause.broken)} of {clause.checked} | {_text(scenario)} {_text(first.path)} | "
             f"{_short(first.expected)} | {_short(first.actual)} |"
         )
-    command = f"To see one again: `parity judge {verdict.name} -k NAME`, with a part of the scenario's name."
+    command = f"To see one again: `{verdict.command} -k NAME`, with a part of the scenario's name."
     return "\n\n".join([*lines, "\n".join(rows), command])
 
 

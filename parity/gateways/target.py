@@ -16,9 +16,12 @@ from parity.judging.duties import KEY_LEAKED
 from parity.observation.model import Observation
 from parity.provider.control import ProviderControl, base_url
 from parity.targets.client import Credentials, play
+from parity.targets.official import Player, play_with
 from parity.targets.target import CALL_DEADLINE, CANCEL_DEADLINE, LITELLMS_OWN, renamed, without_noise
 
 PATIENCE = 30.0
+LONGEST_WAIT = 0.1
+"""The seconds that an official client waits before it asks the stub again, which isn't overburdened."""
 
 
 def safe(scenario_id: str) -> str:
@@ -28,13 +31,17 @@ def safe(scenario_id: str) -> str:
 
 @dataclass(frozen=True)
 class GatewayTarget:
-    """Plays scenarios through the gateway at `url`. What is sent besides the scenario's own is the profile's."""
+    """Plays scenarios through the gateway at `url`. What is sent besides the scenario's own is the profile's.
+
+    `player` is the official client that asks; None asks without one.
+    """
 
     profile: Profile
     url: str
     provider_url: str
     refused_url: str
     key: str = field(repr=False)
+    player: Player | None = None
 
     def values(self, scenario: Scenario) -> dict[str, Any]:
         """Return what the templates for one scenario know."""
@@ -72,9 +79,11 @@ class GatewayTarget:
             async def until_called() -> None:
                 await control.wait_called(name, scenario.id, CALL_DEADLINE)
 
-            exchanges = await play(
-                client, asked, keys=Credentials(self.key), on_frame=on_frame, until_called=until_called
-            )
+            keys = Credentials(self.key)
+            if self.player is not None:
+                exchanges = await play_with(self.player, self.url, asked, keys, {}, on_frame, LONGEST_WAIT)
+            else:
+                exchanges = await play(client, asked, keys=keys, on_frame=on_frame, until_called=until_called)
             cancelled = None
             if scenario.expect.provider.cancelled is not None:
                 cancelled = await control.wait_cancelled(name, scenario.id, CANCEL_DEADLINE)

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from urllib.parse import unquote
 
 from parity.catalogue.scenario import ProviderReply
+from parity.provider import gemini
 from parity.provider.addressing import HEADER
+from parity.provider.dialects import dialect_of, translated
 from parity.provider.wire import Request
 
 
@@ -28,6 +30,8 @@ def unaddressed(request: Request) -> ProviderReply:
         f"the header {HEADER}, or first in the path; GET /_control lists them"
     )
     reply = refusal(404, message)
+    if dialect := dialect_of(request.target, None):
+        return translated(reply, dialect, "")
     if not path.endswith("/messages"):
         return reply
     error = {"type": "not_found_error", "message": f"stub provider: {message}"}
@@ -35,7 +39,9 @@ def unaddressed(request: Request) -> ProviderReply:
 
 
 def models_reply(request: Request, scenarios: Iterable[str]) -> ProviderReply:
-    """List the scenarios as models: Anthropic's form for its clients, OpenAI's for all others."""
+    """List the scenarios as models: in Gemini's and Anthropic's form for their clients, in OpenAI's for all others."""
+    if "x-goog-api-key" in request.headers:
+        return ProviderReply(json=gemini.models(scenarios))
     if "anthropic-version" in request.headers:
         data = [
             {"type": "model", "id": name, "display_name": name, "created_at": "2025-01-01T00:00:00Z"}

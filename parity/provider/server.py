@@ -35,6 +35,7 @@ from parity.provider.control import (
     Received,
     base_url,
 )
+from parity.provider.dialects import dialect_of, models_of, translated
 from parity.provider.memory import FOLDER, unexpected
 from parity.provider.own_answers import models_reply, refusal, unaddressed
 from parity.provider.signatures import altered, signed
@@ -195,6 +196,9 @@ class StubProvider:
             reply = self._control(request.method, unquote(target), unquote(scenario), verb, request.body)
             await send_reply(writer, reply, method=request.method)
             return
+        if listed := models_of(request.method, request.target, self._scenarios):
+            await send_reply(writer, listed)
+            return
         address = find(request, self._scenarios, self._default, self._target)
         if address is None:
             if request.method == "GET" and path.partition("?")[0].endswith("v1/models"):
@@ -211,6 +215,8 @@ class StubProvider:
         reply = cell.next_reply(call, is_lookup)
         if self._scenarios[address.scenario].deployment.provider == "anthropic" and not is_lookup:
             reply = altered(call.body, signed(self._scenarios[address.scenario])) or reply
+        if dialect := dialect_of(address.rest, call.body):
+            reply = translated(reply, dialect, address.scenario)
         await self._answer(cell, call, reply, request.method, reader, writer)
 
     def _overview(self, method: str) -> ProviderReply:

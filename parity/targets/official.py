@@ -9,7 +9,7 @@ The client decides what is sent around a request: its headers, how often it asks
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal, get_args
@@ -21,6 +21,7 @@ from parity.observation.model import Exchange
 from parity.targets.client import Credentials, read_response
 
 Player = Literal["openai", "anthropic", "groq"]
+OnItem = Callable[[int], Awaitable[None]]
 PLAYERS: tuple[Player, ...] = get_args(Player)
 PATIENCE = 120.0
 
@@ -40,6 +41,10 @@ class _Client:
     base: str
     """The path that the base URL of this client ends in."""
     ways: dict[str, _Way]
+
+    def route(self, path: str) -> str:
+        """Return the path that the client asks of a server where a scenario asks `path`."""
+        return f"{self.base}{self.ways[path].path}"
 
 
 CLIENTS: dict[str, _Client] = {
@@ -75,25 +80,54 @@ CLIENTS: dict[str, _Client] = {
 }
 
 
-def playable(scenario: Scenario, player: Player) -> bool:
-    """Return whether a client can make all requests of a scenario: JSON, to its routes, with a key, to the end."""
-    return all(
-        request.path in CLIENTS[player].ways
-        and isinstance(request.json_, dict)
-        and request.method == "POST"
-        and request.auth in ("bearer", "x-api-key", "wrong")
-        and request.encoding is None
-        and request.hang_up_after is None
-        and not (request.body_bytes or request.header_bytes or request.header_count)
-        for request in scenario.client
-    )
+def why_not_asked(scenario: Scenario, player: Player) -> str | None:
+    """Return what a client can't do of a scenario's requests; None where it can make all of them."""
+    for request in scenario.client:
+        if reason := _cannot(request, player):
+            return f"{reason}, which the client {player} can't"
+    if len(scenario.provider) > 1 and any(r.status >= 400 or r.fault for r in scenario.provider):
+        return f"has a reply for each call, and the client {player} calls again on its own"
+    return None
+
+
+def _cannot(request: ClientRequest, player: Player) -> str | None:
+    if request.path not in CLIENTS[player].ways or request.method != "POST":
+        return "asks another route"
+    if not isinstance(request.json_, dict):
+        return "sends a body that is no JSON object"
+    if request.auth not in ("bearer", "x-api-key", "wrong"):
+        return "sends no key, or in another header"
+    if request.encoding is not None:
+        return "packs its request"
+    if request.hang_up_after is not None:
+        return "hangs up"
+    if request.body_bytes or request.header_bytes or request.header_count:
+        return "pads its request"
+    return None
 
 
 async def play_with(
-    player: Player, base: str, scenario: Scenario, keys: Credentials, headers: dict[str, str]
+    player: Player,
+    base: str,
+    scenario: Scenario,
+    keys: Credentials,
+    headers: dict[str, str],
+    on_item: OnItem | None = None,
+    longest_wait: float | None = None,
 ) -> list[Exchange]:
-    """Send the scenario's requests one after the other with an official client, at its own settings."""
-    return [await _exchange(player, base, request, keys, headers) for request in scenario.client]
+    """Send the scenario's requests one after the other with an official client, at its own settings.
+
+    `on_item` is told how many items of a stream the client has handed out. Before it asks again, the client waits at
+    most `longest_wait` seconds; None leaves that to it, and it may wait for minutes where it is told to.
+    """
+    hooks = _Hooks(on_item, longest_wait)
+    return [await _exchange(player, base, request, keys, headers, hooks) for request in scenario.client]
+
+
+@dataclass(frozen=True)
+class _Hooks:
+    on_item: OnItem | None
+    longest_wait: float | None
 
 
 @dataclass
@@ -157,7 +191,12 @@ def _keeping(http: Any, attempts: list[_Attempt | Exception]) -> Any:
 
 
 async def _exchange(
-    player: Player, base: str, asked: ClientRequest, keys: Credentials, headers: dict[str, str]
+    player: Player,
+    base: str,
+    asked: ClientRequest,
+    keys: Credentials,
+    headers: dict[str, str],
+    hooks: _Hooks,
 ) -> Exchange:
     module: Any = import_module(player)
     client = CLIENTS[player]
@@ -173,8 +212,10 @@ async def _exchange(
             base_url=f"{base}{client.base}",
             http_client=http,
         )
+        if hooks.longest_wait is not None:
+            _shorten(official, hooks.longest_wait)
         try:
-            await _ask(module, official, way, asked, headers)
+            await _ask(module, official, way, asked, headers, hooks.on_item)
         except module.APIError as error:
             raised = type(error).__name__
         except (package.RequestError, ValueError) as error:  # of a stream that breaks, or holds no JSON
@@ -187,7 +228,20 @@ async def _exchange(
     return exchange.model_copy(update={"response": await read_response(answer)})
 
 
-async def _ask(module: Any, official: Any, way: _Way, asked: ClientRequest, headers: dict[str, str]) -> None:
+def _shorten(official: Any, longest: float) -> None:
+    """Let a client wait no longer than so many seconds before it asks again, for which it has no setting."""
+    wait = official._calculate_retry_timeout
+    official._calculate_retry_timeout = lambda *args, **options: min(wait(*args, **options), longest)
+
+
+async def _ask(
+    module: Any,
+    official: Any,
+    way: _Way,
+    asked: ClientRequest,
+    headers: dict[str, str],
+    on_item: OnItem | None,
+) -> None:
     """Ask, and read the answer to its end."""
     body: Any = asked.json_
     streamed = bool(body.get("stream"))
@@ -200,8 +254,11 @@ async def _ask(module: Any, official: Any, way: _Way, asked: ClientRequest, head
         stream_cls=module.AsyncStream[_type(module, way.item)] if streamed else None,
     )
     if streamed:
+        count = 0
         async for _ in answer:
-            pass
+            count += 1
+            if on_item is not None:
+                await on_item(count)
 
 
 def _type(module: Any, place: str) -> Any:

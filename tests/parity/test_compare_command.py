@@ -7,11 +7,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 
 from parity.catalogue.loading import Catalogue
 from parity.cli import main
+from parity.commands import clients
 from parity.provider.server import serve_in_thread
 from tests import endpoints
 from tests.endpoints import HANGS_UP, KEY, MODEL, Answer, Asked, served, soon
@@ -89,6 +91,29 @@ def test_two_endpoints_before_one_provider_play_each_scenarios_own() -> None:
         done = compare(provider.url, provider.url, *asked)
     assert done.exit_code == 0, done.output
     assert "3 observed: 2 × 2xx, 1 × 4xx" in done.output
+
+
+def test_an_official_client_asks_both() -> None:
+    """It makes the calls, each with its own retries; what it can't ask is counted, with the reason."""
+    chosen = Catalogue.load().select(["chat.plain", "errors.openai_status[400]", "models.list"])
+    with serve_in_thread(chosen) as provider:
+        chosen_ones = "chat.plain or (errors.openai_status and 400) or models.list"
+        asked = (provider.url, provider.url, "--provider", provider.url, "--yes", "--once", "-k", chosen_ones)
+        done = compare(*asked, "--client", "openai")
+        calls = httpx.get(f"{provider.url}/_control", trust_env=False).json()["received"]
+    assert done.exit_code == 0, done.output
+    assert "left out: 1 × asks another route, which the client openai can't" in done.stderr
+    assert "left: 2 observed: 1 × 2xx, 1 × 4xx" in done.stdout
+    (*_, last) = calls
+    assert "OpenAI" in last["call"]["headers"]["user-agent"]
+
+
+def test_a_client_that_is_not_installed_is_told(right: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that installs it, before anything is asked."""
+    monkeypatch.setattr(clients, "find_spec", lambda _: None)
+    done = compare(right, right, "--model", MODEL, "--client", "groq")
+    assert done.exit_code == 2
+    assert "the client groq isn't installed: pip install groq" in done.output
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def test_it_says_what_it_will_cost_and_asks(tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (("-n", "2"), "-n is without effect on the tier real"),
+        (("--client", "openai"), "--client is without effect on the tier real"),
         (("--targets", "binary,passthrough"), "played by binary and sdk, not by 'passthrough'"),
         (("--tier", "mocked", "--yes"), "--yes is only for --tier real"),
         (("-k", "retries"), "no scenario is selected"),

@@ -26,7 +26,7 @@ GATEWAYS = "passthrough,nginx,portkey"
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Gateways that nobody starts: Portkey's doesn't claim one scenario, and answers another one its own way."""
 
-    def play_gateway(profile: Profile, chosen: Sequence[Scenario], **_: Any) -> Played:
+    def play_gateway(profile: Profile, chosen: Sequence[Scenario], **options: Any) -> Played:
         if profile.name == "llmops":
             raise GatewayError("npm is missing")
         portkey = profile.name == "portkey"
@@ -35,7 +35,8 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             observation(s.id, profile.name, tier="live", json={"odd": portkey and s.id == "chat.logprobs"})
             for s in owing
         ]
-        return Played(owing, seen, Counter(), {})
+        reasons = Counter({f"can't be asked by {options['player']}": 2} if options["player"] else {})
+        return Played(owing, seen, reasons, {})
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(targets, "play_gateway", play_gateway)
@@ -81,3 +82,14 @@ def test_a_proxy_is_played_as_a_proxy(name: str, monkeypatch: pytest.MonkeyPatch
     done = run("--targets", "mine.yaml")
     assert done.exit_code == 2
     assert f"{name} is the name of a proxy" in done.output
+
+
+def test_an_official_client_asks_every_target(tmp_path: Path) -> None:
+    """Our proxies are gateways like any other then, and what doesn't apply is counted."""
+    done = run("--targets", "binary,sdk", "--client", "openai")
+    assert done.exit_code == 0, done.output
+    assert "sdk: not applicable: 2 × can't be asked by openai" in done.output
+    assert ObservationFile.read(tmp_path / "parity-report" / "binary.jsonl").header.endpoint
+    mocked = CliRunner().invoke(main, ["run", "--client", "openai", "-k", "chat.plain"])
+    assert mocked.exit_code == 2
+    assert "binary is asked by the client openai, which only plays with --tier live" in mocked.output

@@ -12,6 +12,7 @@ from parity.catalogue.scenario import Scenario
 from parity.gateways.applicable import why_not
 from parity.gateways.judging import GatewayVerdict, judge_gateway
 from parity.gateways.profile import find
+from parity.targets.official import PLAYERS, Player
 from tests.parity.gateways.planted import BUGS, Make
 from tests.parity.gateways.relay import Relay, in_thread
 
@@ -49,6 +50,28 @@ def test_a_relay_without_a_bug_is_flawless() -> None:
     assert runs[0].ok
     assert runs[0].applicable > 40
     assert len({run.model_dump_json() for run in runs}) == 1
+
+
+@pytest.mark.parametrize("player", PLAYERS)
+def test_a_relay_is_flawless_for_an_official_client(player: Player) -> None:
+    """What the client can't ask isn't judged, and is counted; its retries are nobody's bug."""
+    profile = find("passthrough").model_copy(update={"name": "relay"})
+    verdict = judge_gateway(profile, chosen(), run=in_thread(Relay), at_once=8, player=player)
+    assert {name: clause.broken for name, clause in verdict.clauses.items() if clause.broken} == {}
+    assert verdict.applicable > 10
+    assert verdict.applicable + sum(verdict.not_applicable.values()) == len(chosen())
+    assert verdict.not_applicable[f"asks another route, which the client {player} can't"] > 0
+    assert f", asked by {player} " in verdict.line
+    assert verdict.command == f"parity judge relay --client {player}"
+
+
+def test_a_bug_shows_to_an_official_client() -> None:
+    """Frames that are held back are so for it, too."""
+    profile = find("passthrough").model_copy(update={"name": "relay"})
+    clause, make = BUGS["BuffersStreams"]
+    about = [scenario for scenario in chosen() if clause in scenario.clauses][:MOST]
+    verdict = judge_gateway(profile, about, run=in_thread(make), at_once=8, player="openai")
+    assert verdict.clauses[clause].broken
 
 
 @pytest.mark.parametrize("name", BUGS)

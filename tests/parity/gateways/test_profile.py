@@ -16,7 +16,7 @@ def test_a_built_in_profile_is_whole(name: str) -> None:
     assert profile.shown_version not in ("", "–")
     for package in (*profile.install.npm, *profile.install.pip, *profile.install.apt):
         assert profile.shown_version in package or "@" in package.lstrip("@")
-    assert all(route.startswith("/v1/") for route in profile.routes)
+    assert all(route.startswith(("/v1/", "/openai/v1/")) for route in profile.routes)
     assert profile.about.endswith(".")
 
 

@@ -12,7 +12,7 @@ from parity.catalogue.scenario import Scenario
 from parity.observation.model import Exchange
 from parity.provider.server import ServedProvider, serve_in_thread
 from parity.targets.client import Credentials
-from parity.targets.official import PLAYERS, Player, play_with, playable
+from parity.targets.official import PLAYERS, Player, play_with, why_not_asked
 from tests import samples
 
 SLOW_DOWN = {
@@ -126,10 +126,44 @@ def test_a_connection_that_breaks_is_tried_again(provider: ServedProvider) -> No
 
 
 def test_what_a_client_cannot_ask_is_known() -> None:
-    """Another client's route, a body that is no JSON, no key, a client that hangs up."""
+    """Another client's route, a body that is no JSON, no key, a client that hangs up: each with its reason."""
     answer = SCENARIOS["a.answer"]
-    assert [playable(answer, player) for player in PLAYERS] == [True, False, True]
+    assert [why_not_asked(answer, player) for player in PLAYERS] == [
+        None,
+        "asks another route, which the client anthropic can't",
+        None,
+    ]
     request = answer.client[0]
-    for change in ({"json_": None, "body": "{"}, {"auth": "none"}, {"hang_up_after": 1}, {"header_count": 1}):
+    for change, why in (
+        ({"json_": None, "body": "{"}, "sends a body that is no JSON object"),
+        ({"json_": []}, "sends a body that is no JSON object"),
+        ({"auth": "none"}, "sends no key, or in another header"),
+        ({"hang_up_after": 1}, "hangs up"),
+        ({"header_count": 1}, "pads its request"),
+        ({"encoding": "gzip"}, "packs its request"),
+        ({"method": "GET"}, "asks another route"),
+    ):
         other = answer.model_copy(update={"client": [request.model_copy(update=change)]})
-        assert not playable(other, "openai")
+        assert why_not_asked(other, "openai") == f"{why}, which the client openai can't"
+    assert why_not_asked(SCENARIOS["a.again"], "openai") == (
+        "has a reply for each call, and the client openai calls again on its own"
+    )
+
+
+def test_a_client_waits_no_longer_than_it_may() -> None:
+    """It asks again at once where it is told to wait for a minute, and hands out a stream item by item."""
+    told = SLOW_DOWN | {"headers": {"retry-after": "60"}}
+    scenarios = [made("b.later", told), SCENARIOS["a.stream"]]
+    counted: list[int] = []
+
+    async def on_item(count: int) -> None:
+        counted.append(count)
+
+    with serve_in_thread(scenarios) as served:
+        for scenario in scenarios:
+            base = f"{served.url}/openai/{scenario.id}"
+            (exchange,) = asyncio.run(
+                play_with("openai", base, scenario, Credentials("sk-x"), {}, on_item, longest_wait=0.01)
+            )
+            assert exchange.attempts == (3 if scenario.id == "b.later" else 1)
+    assert counted == [1]
