@@ -15,7 +15,10 @@ from parity.measuring.model import Loss, Matrix, Measured
 from parity.support import templates
 
 FOLDER = Path(__file__).with_name("page")
-AROUND = "body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:72rem;padding:1rem;color-scheme:light dark}"
+AROUND = (
+    ":root{color-scheme:light dark;background:Canvas;color:CanvasText}"
+    "body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:72rem;padding:1rem}"
+)
 """The style of a page that holds the decision alone."""
 
 

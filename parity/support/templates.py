@@ -15,7 +15,7 @@ from proxies.support.terminal import printable
 
 def environment(folder: Path) -> Environment:
     """Return an environment of the templates in `folder`: what isn't Markup is escaped, an unknown name is an error."""
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
@@ -23,6 +23,16 @@ def environment(folder: Path) -> Environment:
         lstrip_blocks=True,
         finalize=_final,
     )
+    made.filters["prose"] = prose
+    return made
+
+
+def prose(text: str) -> Markup:
+    """Return the text escaped, and what stands between two of its backticks as code."""
+    pieces = [Markup.escape(printable(piece)) for piece in text.split("`")]
+    if len(pieces) % 2 == 0:  # the last backtick has no partner
+        pieces[-2:] = [Markup("`").join(pieces[-2:])]
+    return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else p for i, p in enumerate(pieces))
 
 
 def digest(text: str) -> str:

@@ -154,6 +154,20 @@ def test_everybody_can_read_it(opened: Open, scheme: str, width: int) -> None:
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_frames_have_the_room(opened: Open, width: int) -> None:
+    """Most of the width is theirs, and not their numbers'; a column's heading stands above it on any screen."""
+    page = opened(html.render(run()), "#streaming.frames", viewport={"width": width, "height": 900})
+    page.wait_for_selector(".frames")
+    cells = (
+        "[...document.querySelectorAll('.frames tr:first-child > *')].map(one => one.getBoundingClientRect())"
+    )
+    number, *heads, first, one, other = page.evaluate(cells)
+    assert [head["left"] for head in (number, *heads)] == [cell["left"] for cell in (first, one, other)]
+    assert first["width"] < 100 < one["width"]
+    assert one["width"] + other["width"] > 3 * first["width"]
+
+
 def test_nothing_hostile_runs(opened: Open) -> None:
     """Markup and escapes in any observation stay text, in the list and in the evidence."""
     page = opened(html.render(nasty()), "#chat.x")
