@@ -56,12 +56,12 @@ def measure(folder: Path, quick: bool, minutes: float, only: tuple[str, ...], wo
     parity measure --quick
     parity measure --part faults --part soak --minutes 10
 
-    Exit code 1 when a part has no result, and its file says why.
+    Exit code 1 when a part has no result, and its file says why; not for what --quick left out.
     """
     parts = _measured(collect.Settings(quick, minutes, workers, folder), only)
     for part in parts.values():
         say(f"{part.part}: {part.problem or 'measured'}")
-    sys.exit(int(any(part.data is None for part in parts.values())))
+    sys.exit(int(collect.failed(parts)))
 
 
 @click.command()
@@ -116,7 +116,7 @@ def decide(
     parity decide --quick
     parity decide --from measurements --weights my-weights.yaml
 
-    Exit code 0: decided; 1: something that was to be measured has no result, and counts for neither.
+    Exit code 0: decided; 1: a part that was begun has no result, and counts for neither.
     """
     try:
         weighing = weights.load(file, factors.KINDS)
@@ -142,7 +142,7 @@ def decide(
         say(f"wrote {path}", err=True)
     for line in [decision.model_dump_json(indent=1)] if as_json else lines(decision):
         say(line)
-    sys.exit(int(source is None and any(part.data is None for part in parts.values())))
+    sys.exit(int(source is None and collect.failed(parts)))
 
 
 def _page(decision: Decision, parts: Mapping[str, Measured], folder: Path) -> str:

@@ -21,6 +21,7 @@ from proxies.support.redact import redact_text
 
 QUICK_SECONDS = 285.0
 """The time that `--quick` has; a part that wouldn't end within it isn't begun."""
+LEFT_OUT = "left out: --quick had no time left for it"
 DECIDING = ("litellm", "httpx", "fastapi", "uvicorn", "aiohttp", "openai")
 _PACKAGE = Path(__file__).parents[1]
 
@@ -58,17 +59,17 @@ class Part:
 
 PARTS: dict[str, Part] = {
     "source": Part(1, 1, lambda _settings, _say: source.measure()),
-    "starts": Part(120, 45, lambda s, say: running.starts(1 if s.quick else 5, say)),
-    "soak": Part(300, 60, lambda s, say: running.soak(10 if s.quick else s.minutes * 60, 8, say)),
-    "faults": Part(
-        240, 75, lambda s, say: running.faults(say, deadline=10 if s.quick else running.FAULT_DEADLINE)
-    ),
     "live": Part(
         600,
         60,
         lambda s, _say: matrix.measure(
             "live", matrix.telling() if s.quick else "", s.workers, s.report("live")
         ),
+    ),
+    "starts": Part(120, 45, lambda s, say: running.starts(1 if s.quick else 5, say)),
+    "soak": Part(300, 60, lambda s, say: running.soak(10 if s.quick else s.minutes * 60, 8, say)),
+    "faults": Part(
+        240, 75, lambda s, say: running.faults(say, deadline=10 if s.quick else running.FAULT_DEADLINE)
     ),
     "mocked": Part(90, 60, lambda s, _say: matrix.measure("mocked", "", s.workers, s.report("mocked"))),
     "versions": Part(
@@ -106,15 +107,18 @@ def collect(
         )
         spent = time.monotonic() - began
         if settings.quick and spent + left[name] > QUICK_SECONDS:
-            found[name] = _measured(
-                name, settings, fixed, 0.0, None, "left out: --quick had no time left for it"
-            )
+            found[name] = _measured(name, settings, fixed, 0.0, None, LEFT_OUT)
         else:
             found[name] = _one(name, part, settings, fixed, say)
         del left[name]
         write_text_atomic(folder / f"{name}.json", found[name].model_dump_json(indent=1) + "\n")
         say(f"    {found[name].problem or f'took {_time(found[name].seconds)}'}")
     return found
+
+
+def failed(parts: Mapping[str, Measured]) -> bool:
+    """Return whether a part that was begun has no result; what `--quick` leaves out hasn't failed."""
+    return any(part.data is None and part.problem != LEFT_OUT for part in parts.values())
 
 
 def load(folder: Path) -> dict[str, Measured]:

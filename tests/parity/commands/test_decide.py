@@ -120,3 +120,26 @@ def test_the_page_goes_on_with_the_scenarios(tmp_path: Path) -> None:
     assert [name for name, times in Counter(ids).items() if times > 1] == []
     for target in re.findall(r'href="#([^"~]+)"', page[: page.index('id="scenarios"')]):
         assert target in ids
+
+
+def test_what_quick_leaves_out_has_not_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for: exit code 0, the sentence, and the part among those that aren't measured."""
+    late = Part(1, collect.QUICK_SECONDS + 1, lambda _s, _say: pytest.fail("there was no time for this"))
+    parts = {"source": Part(1, 1, lambda _s, _say: source().data), "bench": late}  # type: ignore[arg-type, return-value]
+    monkeypatch.setattr(collect, "PARTS", parts)
+    for command in ("measure", "decide"):
+        done = called(command, "--quick", "--out", tmp_path)
+        assert done.exit_code == 0, done.output
+    assert "Not measured, and counted for neither" in done.stdout.splitlines()[-1]
+    assert read(tmp_path / "bench.json").problem == collect.LEFT_OUT
+
+
+def test_quick_has_time_for_what_weighs_most() -> None:
+    """On a quiet machine the live tier, which tells what clients lose, is among the parts that --quick measures."""
+    spent, within = 0.0, []
+    for name, part in collect.PARTS.items():
+        if spent + part.about_quick <= collect.QUICK_SECONDS:
+            spent += part.about_quick
+            within.append(name)
+    assert within[:3] == ["source", "live", "starts"]
+    assert within[3:5] == ["soak", "faults"]
