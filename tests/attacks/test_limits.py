@@ -34,7 +34,7 @@ WITHIN = 1.0
 BUSY = 3
 """How much slower a machine may be on which other tests run."""
 CONNECTIONS = 100
-FLOODED = 4 * 1024 * 1024
+FLOODED = 2 * 1024 * 1024
 """Bytes of a stream after which it is in full flow."""
 AUTH = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
 HELLO = {"model": "openai", "messages": [{"role": "user", "content": "Hi"}]}
