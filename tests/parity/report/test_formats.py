@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import httpx
 import pytest
 
 from parity import report
 from parity.judging.ledger import Ledger
 from parity.judging.verdict import judge
+from parity.observation.model import Exchange
 from parity.report.evidence import LARGEST, collect
 from parity.report.reading import ReportError, read
 from parity.report.schema import Report, build, unseen_in
 from parity.report.trend import trend
 from parity.support.files import write_text_atomic
+from parity.targets.client import read_response
 from tests.parity.builders import divergence, observation, scenario
 from tests.parity.report.verdicts import HALF, HOSTILE, UNPRINTABLE, full, hostile, passing
 
@@ -26,7 +29,6 @@ FORMATS = pytest.mark.parametrize("name", list(report.FORMATS))
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-@cache
 def nasty() -> Report:
     """A run whose every text is hostile, evidence included: markup, escapes, bidi, half a character, a megabyte."""
     text = HOSTILE + UNPRINTABLE + "\x9b31m\u2066" + "</script><!--<script>" + "\r"
@@ -154,3 +156,24 @@ def test_a_badge_says_the_verdict() -> None:
     """In its text, for whoever can't tell the colours."""
     assert "parity mocked: 1 identical, 0 explained" in report.FORMATS["badge"](passing())
     assert "incomplete" in report.FORMATS["badge"](full())
+
+
+@FORMATS
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", "text/event-stream"])
+def test_bytes_that_are_no_utf_8_are_shown_as_such(name: str, kind: str, tmp_path: Path) -> None:
+    """An answer of any kind that can't be decoded makes a report all the same, one that is UTF-8 and obeys nothing."""
+    content = b'data: {"a": "\xff\xfe\xc3(\x1b[31m<script>alert(1)</script>"}\n\n'
+    seen = []
+    for target in ("binary", "sdk"):
+        answer = httpx.Response(200, headers={"content-type": kind}, content=content + target.encode())
+        exchange = Exchange(method="POST", path="/", response=asyncio.run(read_response(answer)))
+        seen.append(observation("chat.x", target, exchanges=[exchange]))
+    cells = [("chat.x", one.target) for one in seen]
+    scenarios = [scenario("chat.x", status=201)]
+    verdict = judge(cells, seen, scenarios, Ledger(), "mocked")
+    made = build(verdict, catalogue="", versions={}, evidence=collect(scenarios, seen))
+    write_text_atomic(tmp_path / name, report.FORMATS[name](made))
+    text = (tmp_path / name).read_bytes().decode()
+    assert OBEYED.findall(text) == []
+    if name in ("html", "junit", "badge"):
+        assert "<script>alert" not in text
