@@ -180,7 +180,9 @@ def test_one_cause_is_told_once(tmp_path: Path) -> None:
 def test_an_official_client_asks(tmp_path: Path) -> None:
     """What it can't ask is counted and left out; its retries are in the file."""
     with served(endpoints.right) as url:
-        done = observe(url, tmp_path / "out.jsonl", "-k", "chat.plain or messages.plain", "--client", "openai")
+        done = observe(
+            url, tmp_path / "out.jsonl", "-k", "chat.plain or messages.plain", "--client", "openai"
+        )
         none = observe(url, tmp_path / "none.jsonl", "-k", "models.list", "--client", "openai")
     assert done.exit_code == 0, done.output
     assert re.search(r"left out: \d+ × .+, which the client openai can't", done.output)
