@@ -27,9 +27,10 @@ from proxies.config.models import ProxyConfig
 from proxies.front.observing import logs
 from proxies.interceptor.cli import interceptor, ports
 from proxies.sdk.config import sdk_problems
-from proxies.server import serving
-from proxies.server.options import grace_option
+from proxies.server import serving, workers
+from proxies.server.options import grace_option, workers_option
 from proxies.server.serving import SetUpError
+from proxies.shared import Shared
 from proxies.support.command_group import Group
 from proxies.support.redact import redact_text
 from proxies.support.terminal import say
@@ -106,6 +107,7 @@ def main() -> None:
     help="A LiteLLM that runs already. Without it one is started, watched and stopped.",
 )
 @grace_option
+@workers_option
 @_log_level
 @_log_format
 def binary(
@@ -114,6 +116,7 @@ def binary(
     port: int,
     litellm_url: str | None,
     grace: float,
+    workers: int,
     log_level: str | None,
     log_format: logs.Format,
 ) -> None:
@@ -141,11 +144,12 @@ def binary(
 
     _serve(
         "binary",
-        lambda: create_app(config, litellm_url=litellm_url, litellm_key=key),
+        lambda shared: create_app(config, litellm_url=litellm_url, litellm_key=key, shared=shared),
         host,
         port,
         config.limits,
         grace,
+        workers,
         (lambda: warn_if_silent(config, litellm_url, key)) if litellm_url else None,
     )
 
@@ -155,10 +159,17 @@ def binary(
 @_host
 @_port
 @grace_option
+@workers_option
 @_log_level
 @_log_format
 def sdk(
-    config_path: Path, host: str, port: int, grace: float, log_level: str | None, log_format: logs.Format
+    config_path: Path,
+    host: str,
+    port: int,
+    grace: float,
+    workers: int,
+    log_level: str | None,
+    log_format: logs.Format,
 ) -> None:
     """Serve the architecture that calls the litellm library itself.
 
@@ -178,7 +189,7 @@ def sdk(
         raise SetUpError("litellm is not installed: pip install 'proxy-parity[sdk]'")
     from proxies.sdk import create_app
 
-    _serve("sdk", lambda: create_app(config), host, port, config.limits, grace)
+    _serve("sdk", lambda shared: create_app(config, shared=shared), host, port, config.limits, grace, workers)
 
 
 @main.command()
@@ -197,6 +208,7 @@ def sdk(
     "given (repeatable).",
 )
 @grace_option
+@workers_option
 @_log_level
 @_log_format
 def start(
@@ -205,6 +217,7 @@ def start(
     port: int,
     projects: tuple[Path, ...],
     grace: float,
+    workers: int,
     log_level: str | None,
     log_format: logs.Format,
 ) -> None:
@@ -230,7 +243,7 @@ def start(
     _need_litellm()
     from proxies.commands.start import start
 
-    start(config, host, port, projects, grace)
+    start(config, host, port, projects, grace, workers)
 
 
 @main.command()
@@ -315,21 +328,24 @@ def _log(level: str | None, format: logs.Format = "text") -> None:
 
 def _serve(
     name: str,
-    create_app: Callable[[], ASGIApp],
+    create_app: Callable[[Shared], ASGIApp],
     host: str,
     port: int,
     limits: Limits,
     grace: float,
+    count: int,
     once_up: Callable[[], Coroutine[None, None, None]] | None = None,
 ) -> None:
     sock = serving.bind(host, port)
     line = f"memory-proxy {name}: listening on {serving.url_of(sock)}"
-    service = serving.Service(name, create_app, sock, limits)
+    if count > 1:
+        line += f" with {count} workers"
     tasks = []  # the event loop itself would let go of them
 
-    def announce() -> None:
-        logs.announce(line)
+    def in_first() -> None:
         if once_up is not None:
             tasks.append(asyncio.get_running_loop().create_task(once_up()))
 
-    serving.serve([service], grace=grace, announce=announce)
+    with workers.shared_by(count) as shared:
+        service = serving.Service(name, lambda: create_app(shared), sock, limits, connections=shared.count())
+        workers.serve([service], shared, grace=grace, announce=lambda: logs.announce(line), in_first=in_first)

@@ -13,7 +13,7 @@ import contextlib
 import os
 import ssl
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import cache
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from proxies.cookies import CookieFile, SharedJar
 from proxies.egress import AnswerLimits, Guard
 
 CONNECT_TIMEOUT = 10.0
@@ -53,7 +54,7 @@ class _Sessions:
     """Does what all managers share. `read_timeout` in seconds, None for no limit; `limits` are those of answers.
 
     `transport` makes what carries the calls to an upstream (its base URL, or a name): a pool of connections, unless
-    another is given.
+    another is given. With `cookies` other processes know the users' cookies, too.
     """
 
     _environment_proxy = True
@@ -68,7 +69,10 @@ class _Sessions:
         max_sessions: int = MAX_SESSIONS,
         limits: AnswerLimits | None = None,
         transport: Callable[[str], httpx.AsyncBaseTransport] | None = None,
+        cookies: CookieFile | None = None,
     ) -> None:
+        self._cookies = cookies
+        self._jars: dict[tuple[str, str], SharedJar] = {}
         self._transport = transport or self._pool
         self._timeout = httpx.Timeout(read_timeout, connect=CONNECT_TIMEOUT, pool=CONNECT_TIMEOUT)
         self._max_sessions = max_sessions
@@ -89,11 +93,14 @@ class _Sessions:
                 raise RuntimeError("the sessions are closed")
             session = self._sessions.get(key)
             if session is None or session.is_closed is True:  # a mock's is another mock, which isn't closed
-                session = self._sessions[key] = self._open(key[0])
+                session = self._sessions[key] = self._open(*key)
             self._sessions.move_to_end(key)
             while len(self._sessions) > self._max_sessions:
                 # Not closed: a call may be under way on it, and it owns nothing but its jar.
-                self._sessions.popitem(last=False)
+                dropped, _ = self._sessions.popitem(last=False)
+                self._jars.pop(dropped, None)
+            if (jar := self._jars.get(key)) is not None:
+                jar.take()
             return session
 
     def count(self) -> dict[str, int]:
@@ -106,22 +113,31 @@ class _Sessions:
             self._closed = True
             sessions, pools = list(self._sessions.values()), list(self._pools.values())
             self._sessions.clear()
+            self._jars.clear()
             self._pools.clear()
+        if self._cookies is not None:
+            self._cookies.close()
         for session in sessions:
             await session.aclose()
         for pool in pools:
             await pool.aclose()
 
-    def _open(self, upstream: str) -> httpx.AsyncClient:
+    def _open(self, upstream: str, user_id: str) -> httpx.AsyncClient:
         if upstream not in self._pools:
             self._pools[upstream] = self._transport(upstream)
-        return httpx.AsyncClient(
+        hooks = self._guard.hooks()
+        client = httpx.AsyncClient(
             transport=self._lend(self._pools[upstream]),
             timeout=self._timeout,
             headers=self._headers(),
             follow_redirects=True,  # as far as the guard lets it
-            event_hooks=self._guard.hooks(),
+            event_hooks=hooks,
         )
+        if self._cookies is not None:
+            jar = self._jars[upstream, user_id] = self._cookies.jar(upstream, user_id, client.cookies.jar)
+            # Before the guard's, which raises for some answers, whose cookies the client has kept all the same.
+            client.event_hooks = {**hooks, "response": [_giving(jar), *hooks.get("response", ())]}
+        return client
 
     def _pool(self, upstream: str) -> httpx.AsyncBaseTransport:
         limits = httpx.Limits(
@@ -145,6 +161,16 @@ class _Sessions:
 
     def _headers(self) -> dict[str, str]:
         return {}
+
+
+def _giving(jar: SharedJar) -> Callable[[httpx.Response], Awaitable[None]]:
+    """Return a hook that shares the cookies of an answer."""
+
+    async def give(response: httpx.Response) -> None:
+        if "set-cookie" in response.headers:
+            jar.give()
+
+    return give
 
 
 class ProxySessionManager(_Sessions):

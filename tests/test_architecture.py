@@ -33,6 +33,8 @@ ORDER = {
         {"provider_message", "errors"},
         {"support"},
         {"backend", "sessions"},
+        {"shared"},
+        {"cookies"},
         {"egress", "fast_pool"},
         {"answers"},
         {"claude_messages"},

@@ -74,15 +74,15 @@ class Stack:
 
 
 class ProxyProcess:
-    """Runs one `memory-proxy` process. The last lines of its output are kept for the error message."""
+    """Runs one `memory-proxy` command with `options`. The last lines of its output are kept for the error message."""
 
-    def __init__(self, arm: str, config: Path) -> None:
+    def __init__(self, arm: str, config: Path, *options: str) -> None:
         self.arm = arm
         self._lines: deque[str] = deque(maxlen=40)
         self._listening = threading.Event()
         self._url: str | None = None
         self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-m", "proxies", arm, "--config", str(config), "--port", "0"],
+            [sys.executable, "-m", "proxies", arm, "--config", str(config), "--port", "0", *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

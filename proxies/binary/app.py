@@ -11,6 +11,7 @@ from proxies.config.loading import config_from_environment
 from proxies.config.models import ProxyConfig
 from proxies.errors import ProxyError
 from proxies.front.app import build_app
+from proxies.shared import Shared
 from proxies.support.redact import redact_url
 
 _log = logging.getLogger(__name__)
@@ -22,14 +23,19 @@ UNGUARDED = (
 
 
 def create_app(
-    config: ProxyConfig | None = None, *, litellm_url: str | None = None, litellm_key: str | None = None
+    config: ProxyConfig | None = None,
+    *,
+    litellm_url: str | None = None,
+    litellm_key: str | None = None,
+    shared: Shared | None = None,
 ) -> FastAPI:
     """The proxy in front of the LiteLLM process at `litellm_url`; without one it starts and stops its own.
 
-    Without `config` the one named by the environment; raises `proxies.config.ConfigError`.
+    Without `config` the one named by the environment; with `shared` as one of several workers. Raises
+    `proxies.config.ConfigError`.
     """
     config = config or config_from_environment()
-    return build_app(config, BinaryBackend(config, litellm_url, litellm_key))
+    return build_app(config, BinaryBackend(config, litellm_url, litellm_key), shared=shared)
 
 
 async def warn_if_silent(config: ProxyConfig, litellm_url: str, litellm_key: str | None) -> None:

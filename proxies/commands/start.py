@@ -20,8 +20,9 @@ from proxies.config.models import ProxyConfig
 from proxies.interceptor import app as interceptor
 from proxies.interceptor.ports import PORT_VARIABLE, PortRegistry, PortRegistryError
 from proxies.interceptor.project import USER_VARIABLE, default_user_id, project_key
-from proxies.server import serving
+from proxies.server import serving, workers
 from proxies.server.serving import Service, SetUpError
+from proxies.shared import Count
 from proxies.support.console import SafeConsole
 from proxies.support.terminal import say
 
@@ -30,35 +31,51 @@ _ADVICE = "stop the program that uses it, or `memory-proxy ports remove` the pro
 _REACHED_BY = {"http://0.0.0.0": "http://127.0.0.1", "http://[::]": "http://[::1]"}
 
 
-def start(config: ProxyConfig, host: str, port: int, projects: Sequence[Path], grace: float) -> None:
-    """Serves until a signal; for each directory of `projects` an interceptor on loopback.
+def start(
+    config: ProxyConfig, host: str, port: int, projects: Sequence[Path], grace: float, count: int = 1
+) -> None:
+    """Serves until a signal, with `count` workers; for each directory of `projects` an interceptor on loopback.
 
     Once all of them answer, prints a line for each on stdout: its name and its URL, for an interceptor then its user
     id and its project. Raises as `proxies.server.serving.serve` does.
     """
     with contextlib.ExitStack() as held:
+        shared = held.enter_context(workers.shared_by(count))
         sock = held.enter_context(serving.bind(host, port))
         url = serving.url_of(sock)
-        services = [Service("binary", lambda: create_app(config), sock, config.limits)]
+        services = [
+            Service(
+                "binary",
+                lambda: create_app(config, shared=shared),
+                sock,
+                config.limits,
+                connections=shared.count(),
+            )
+        ]
         lines = [f"proxy        {url}"]
         wanted = list(dict.fromkeys(map(project_key, projects)))
         _refuse_one_for_all(wanted)
         for project in wanted:
             user_id = os.environ.get(USER_VARIABLE) or default_user_id(project)
-            intercepting = held.enter_context(_interceptor(config, project, user_id, _reachable(url)))
+            intercepting = held.enter_context(
+                _interceptor(config, project, user_id, _reachable(url), shared.count())
+            )
             services.append(intercepting)
             where = click.format_filename(project)
             lines.append(f"interceptor  {intercepting.url}  {user_id}  {where}")
-        done = held.enter_context(_progress("starting LiteLLM, which takes some seconds"))
+        done: list[Callable[[], None]] = []
+
+        def show() -> None:
+            done.append(held.enter_context(_progress("starting LiteLLM, which takes some seconds")))
 
         def announce() -> None:
-            done()
+            done.pop()()
             say("\n".join(lines))
             sys.stdout.flush()
             if sys.stderr.isatty():
                 say("Ctrl+C stops all of them.", err=True)
 
-        serving.serve(services, grace=grace, announce=announce)
+        workers.serve(services, shared, grace=grace, announce=announce, forked=show)
 
 
 def _refuse_one_for_all(projects: Sequence[str]) -> None:
@@ -72,7 +89,9 @@ def _refuse_one_for_all(projects: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def _interceptor(config: ProxyConfig, project: str, user_id: str, upstream: str) -> Iterator[Service]:
+def _interceptor(
+    config: ProxyConfig, project: str, user_id: str, upstream: str, connections: Count
+) -> Iterator[Service]:
     """The project's, on its port, which is taken in the registry meanwhile."""
     header = config.user_id_mappings.custom_header
     try:
@@ -87,6 +106,7 @@ def _interceptor(config: ProxyConfig, project: str, user_id: str, upstream: str)
                 sock,
                 config.limits,
                 date_header=False,  # the proxy's own
+                connections=connections,
             )
     except PortRegistryError as error:
         raise SetUpError(str(error)) from None

@@ -20,17 +20,27 @@ from proxies.front.services import Services
 from proxies.front.target import Targets
 from proxies.memory.context import Memory
 from proxies.memory.sharing import DefaultUser
+from proxies.sessions import MemorySessionManager
+from proxies.shared import Shared
 from proxies.support.fairness import Fair
 
 
 def build_app(
-    config: ProxyConfig, backend: Backend, tracing: Tracing | None = None, memory: Memory | None = None
+    config: ProxyConfig,
+    backend: Backend,
+    tracing: Tracing | None = None,
+    memory: Memory | None = None,
+    shared: Shared | None = None,
 ) -> FastAPI:
-    """An ASGI application; its lifespan starts the backend and closes it, also when the start fails."""
+    """An ASGI application; its lifespan starts the backend and closes it, also when the start fails.
 
-    memories = memory or Memory(config)
-    metrics = Metrics(backend.sessions, backend.restarts)
-    places = Places(config.limits.max_concurrent_requests)
+    With `shared` it is one of several workers, whose limits, metrics and cookies are those of all.
+    """
+
+    shared = shared or Shared()
+    memories = memory or Memory(config, MemorySessionManager(cookies=shared.cookies))
+    metrics = Metrics(backend.sessions, backend.restarts, shared)
+    places = Places(config.limits.max_concurrent_requests, shared.requests)
     traces = tracing or Tracing()
     default_user = DefaultUser(config)
 
@@ -41,7 +51,8 @@ def build_app(
             default_user.warn_at_start()
             await memories.warn_at_start()
             await backend.start()
-            yield
+            with metrics.kept_current():
+                yield
         finally:
             try:
                 await memories.aclose()

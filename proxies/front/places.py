@@ -9,40 +9,46 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from proxies.config.limits import Limits
 from proxies.errors import ProxyError
 from proxies.headers import check_framing
+from proxies.shared import Count, Shared
 
 RETRY_AFTER = "1"
 """Seconds. A place is free as soon as any answer ends."""
 
 
 class Places:
-    """How many requests are being answered, and may be at once."""
+    """How many requests are being answered, and may be at once, by all workers that have `taken` in common."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, taken: Count | None = None) -> None:
         self.limit = limit
-        self.taken = 0
+        self._taken = taken or Shared().count()
+
+    @property
+    def taken(self) -> int:
+        return self._taken.total()
 
     def take(self) -> Place:
         """A place, to be freed. Raises `ProxyError` 503 when there is none."""
-        if self.taken >= self.limit:
+        self._taken.add(1)  # first, so that two workers never take the last place both
+        if self.taken > self.limit:
+            self._taken.add(-1)
             raise ProxyError(
                 503,
                 f"The proxy is busy: it answers {self.limit} requests already. Try again.",
                 headers={"retry-after": RETRY_AFTER},
             )
-        self.taken += 1
-        return Place(self)
+        return Place(self._taken)
 
 
 class Place:
     """One request's place; `free` counts once."""
 
-    def __init__(self, places: Places) -> None:
-        self._places: Places | None = places
+    def __init__(self, taken: Count) -> None:
+        self._taken: Count | None = taken
 
     def free(self) -> None:
-        if self._places is not None:
-            self._places.taken -= 1
-            self._places = None
+        if self._taken is not None:
+            self._taken.add(-1)
+            self._taken = None
 
     def until_sent(self, answer: ASGIApp) -> ASGIApp:
         """`answer`, which frees the place when it has been sent, however that ends."""

@@ -11,15 +11,17 @@ from proxies.sdk.backend import (
     SdkBackend,
 )
 from proxies.sdk.config import sdk_problems
+from proxies.shared import Shared
 
 
-def create_app(config: ProxyConfig | None = None) -> FastAPI:
+def create_app(config: ProxyConfig | None = None, *, shared: Shared | None = None) -> FastAPI:
     """The proxy with LiteLLM inside.
 
-    Without `config` the one named by the environment. Raises `proxies.config.ConfigError`, also for a
-    configuration that LiteLLM's SDK can't honour.
+    Without `config` the one named by the environment; with `shared` as one of several workers. Raises
+    `proxies.config.ConfigError`, also for a configuration that LiteLLM's SDK can't honour.
     """
     config = config or config_from_environment()
     if problems := sdk_problems(config):
         raise ConfigError(problems)
-    return build_app(config, SdkBackend(config))
+    shared = shared or Shared()
+    return build_app(config, SdkBackend(config, cookies=shared.cookies), shared=shared)

@@ -22,6 +22,7 @@ import httpx
 from proxies.answers import asked_at
 from proxies.backend import Call, Reply
 from proxies.config.models import Deployment, ProxyConfig
+from proxies.cookies import CookieFile
 from proxies.counting import count_tokens
 from proxies.dialects.kinds import KINDS
 from proxies.egress import UNASKED, UNREAD, Guard, add_hooks, noting_calls
@@ -41,10 +42,15 @@ from proxies.upstream_errors import connection_error, read_object, upstream_erro
 class SdkBackend:
     """Calls through LiteLLM's function of each kind, `litellm.acompletion` for a chat completion."""
 
-    def __init__(self, config: ProxyConfig, sessions: LiteLLMSessionManager | None = None) -> None:
+    def __init__(
+        self,
+        config: ProxyConfig,
+        sessions: LiteLLMSessionManager | None = None,
+        cookies: CookieFile | None = None,
+    ) -> None:
         self._config = config
         self._sessions = sessions or LiteLLMSessionManager(
-            read_timeout=READ_TIMEOUT, limits=config.limits.answers
+            read_timeout=READ_TIMEOUT, limits=config.limits.answers, cookies=cookies
         )
         self._router = Router(config)
         self._started = False

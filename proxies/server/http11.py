@@ -26,6 +26,7 @@ from proxies.front.connections import state_of_connection
 from proxies.front.places import RETRY_AFTER
 from proxies.front.target import origin_form
 from proxies.server.room import PROBE_PLACES, Room, for_probes_alone
+from proxies.shared import Count
 
 resource: ModuleType | None
 try:
@@ -47,9 +48,12 @@ _TARGET = re.compile(rb"[A-Z]+ ([!-~]{1,200})")
 _log = logging.getLogger(__name__)
 
 
-def http11(limits: Limits) -> type[asyncio.Protocol]:
-    """The class for uvicorn's option `http`; its `h11_max_incomplete_event_size` is `largest_head`."""
-    rooms = (Room(limits.max_connections), Room(PROBE_PLACES))
+def http11(limits: Limits, connections: Count | None = None) -> type[asyncio.Protocol]:
+    """The class for uvicorn's option `http`; its `h11_max_incomplete_event_size` is `largest_head`.
+
+    Workers that have `connections` in common take no more than `limits.max_connections` together.
+    """
+    rooms = (Room(limits.max_connections, connections), Room(PROBE_PLACES))
     return type("Connection", (_Connection,), {"limits": limits, "rooms": rooms, "lingering": set()})
 
 

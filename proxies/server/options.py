@@ -18,6 +18,13 @@ class _Seconds(click.FloatRange):
         return seconds
 
 
+workers_option = click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Processes that serve, on one address; with a LiteLLM in each, or a LiteLLM process for each.",
+)
 grace_option = click.option(
     "--grace",
     metavar="SECONDS",

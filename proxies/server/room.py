@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxies.errors import ProxyError, error_response
 from proxies.front.connections import PROBES
+from proxies.shared import Count, Shared
 
 PROBE_PLACES = 32
 """Beside the others, so that an operator sees a proxy whose places are all taken."""
@@ -28,18 +29,24 @@ class Guest(Protocol):
 
 
 class Room:
-    """Places for so many; the idle ones among those who have them are known, in the order in which they became so."""
+    """Places for so many; the idle ones among those who have them are known, in the order in which they became so.
 
-    def __init__(self, places: int) -> None:
+    Workers that have `count` in common have the places in common; who gives way is one of the newcomer's own worker.
+    """
+
+    def __init__(self, places: int, count: Count | None = None) -> None:
         self._places = places
+        self._count = count or Shared().count()
         self._taken: set[Guest] = set()
         self._idle: dict[Guest, None] = {}
 
     def enter(self, guest: Guest) -> bool:
         """Give an idle newcomer a place, another's if need be; False where there is none."""
-        if len(self._taken) >= self._places:
+        self._count.add(1)
+        if self._count.total() > self._places:
             oldest = next(iter(self._idle), None)
             if oldest is None:
+                self._count.add(-1)
                 return False
             self.leave(oldest)
             oldest.give_way()
@@ -59,7 +66,9 @@ class Room:
 
     def leave(self, guest: Guest) -> None:
         """Its place is free. Idempotent."""
-        self._taken.discard(guest)
+        if guest in self._taken:
+            self._taken.discard(guest)
+            self._count.add(-1)
         self._idle.pop(guest, None)
 
 

@@ -31,6 +31,7 @@ from proxies.config.limits import Limits
 from proxies.config.loading import ConfigError
 from proxies.front.draining import Draining
 from proxies.server.http11 import http11, largest_head, make_room
+from proxies.shared import Count, Shared
 from proxies.support import garbage
 from proxies.support.redact import redact_text
 
@@ -43,7 +44,8 @@ GRACE = 10.0
 _FAREWELL = 1.0
 _ADVICE = "choose another --port, or 0 for a free one"
 # asyncio takes the backlog for the number of connections to accept before it looks at any of them, so that it must fit
-# into the open files beside those that are served; the kernel may let more of them wait.
+# into the open files beside those that are served; the kernel may let more of them wait. Of several workers each takes
+# one at a time, or the first to look would take all.
 _ACCEPTED_AT_ONCE = 64
 _BACKLOG = 2048
 _COMPLAINED_EVERY = 10.0
@@ -72,13 +74,17 @@ class Crash(click.ClickException):
 
 @dataclass(frozen=True)
 class Service:
-    """An application on a bound socket. Without `date_header` it sends its own."""
+    """An application on a bound socket. Without `date_header` it sends its own.
+
+    `connections` are those of all workers that serve it.
+    """
 
     name: str
     create_app: Callable[[], ASGIApp]
     sock: socket.socket
     limits: Limits = field(default_factory=Limits)
     date_header: bool = True
+    connections: Count = field(default_factory=lambda: Shared().count())
 
     @property
     def url(self) -> str:
@@ -210,9 +216,9 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 self._app,
-                http=http11(limits),
+                http=http11(limits, service.connections),
                 h11_max_incomplete_event_size=largest_head(limits),
-                backlog=_ACCEPTED_AT_ONCE,
+                backlog=_ACCEPTED_AT_ONCE if len(service.connections.each()) == 1 else 1,
                 lifespan="on",
                 log_config=None,
                 access_log=False,

@@ -64,10 +64,10 @@ def written(folder: Path, document: Mapping[str, Any]) -> Path:
 
 @asynccontextmanager
 async def serving(
-    arm: Arm, folder: Path, document: Mapping[str, Any]
+    arm: Arm, folder: Path, document: Mapping[str, Any], *options: str
 ) -> AsyncIterator[tuple[ProxyProcess, str]]:
-    """The process, once it listens, and its URL."""
-    process = ProxyProcess(arm, written(folder, document))
+    """The process, once it listens, and its URL; `options` are those of the command."""
+    process = ProxyProcess(arm, written(folder, document), *options)
     try:
         url = await asyncio.to_thread(process.wait_listening, time.monotonic() + START_DEADLINE)
         yield process, url

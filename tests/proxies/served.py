@@ -4,8 +4,11 @@
     flood    a proxy whose streams send chunks for ever
     slow     an app that never gets through its start
     broken   an app that fails to start
+    who      answers with the number of its process; at /wait once the file GO is there
+    dying    answers as `who`, and ends soon after that it has started
 
-Prints a line with the URLs when all of them answer, and `NAME closed` for each that was closed.
+Prints a line with the URLs when all of them answer, and `NAME closed` for each that was closed. With --workers COUNT
+several processes serve.
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from proxies.front.app import build_app
-from proxies.server.serving import Service, bind, serve
+from proxies.server import workers
+from proxies.server.serving import Service, bind
+from proxies.shared import Shared
 from tests.proxies.front.fakes import FakeBackend, FakeStream, make_config
 
 CHUNK = {"id": "1", "choices": [{"index": 0, "delta": {"content": "Hello" * 1000}}]}
@@ -55,9 +60,11 @@ class _Endless(FakeStream):
             await asyncio.sleep(0 if self._name == "flood" else 0.005)
 
 
-def _app(name: str) -> ASGIApp:
+def _app(name: str, shared: Shared) -> ASGIApp:
     if name in ("steady", "flood"):
-        return build_app(make_config(), _Backend(name))
+        return build_app(make_config(), _Backend(name), shared=shared)
+    if name in ("who", "dying"):
+        return _who(dying=name == "dying")
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -73,13 +80,44 @@ def _app(name: str) -> ASGIApp:
     return FastAPI(lifespan=lifespan)
 
 
+def _who(*, dying: bool) -> FastAPI:
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if dying:
+            asyncio.get_running_loop().call_later(0.3, os._exit, 3)
+        yield
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.get("/")
+    async def who() -> int:
+        return os.getpid()
+
+    @app.get("/wait")
+    async def wait() -> int:
+        while not Path(os.environ["GO"]).exists():
+            await asyncio.sleep(0.005)
+        return os.getpid()
+
+    return app
+
+
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--grace", type=float)
-def main(names: tuple[str, ...], grace: float) -> None:
+@click.option("--workers", "count", default=1)
+def main(names: tuple[str, ...], grace: float, count: int) -> None:
     logging.basicConfig(level="WARNING")
-    services = [Service(name, lambda name=name: _app(name), bind("127.0.0.1", 0)) for name in names]  # type: ignore[misc]
-    serve(services, grace=grace, announce=lambda: print(*(s.url for s in services), flush=True))
+    with workers.shared_by(count) as shared:
+        services = [
+            Service(
+                name, lambda name=name: _app(name, shared), bind("127.0.0.1", 0), connections=shared.count()
+            )  # type: ignore[misc]
+            for name in names
+        ]
+        workers.serve(
+            services, shared, grace=grace, announce=lambda: print(*(s.url for s in services), flush=True)
+        )
 
 
 if __name__ == "__main__":

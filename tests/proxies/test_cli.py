@@ -21,6 +21,7 @@ import proxies.binary.backend
 from proxies import cli
 from proxies.config.limits import Limits
 from proxies.config.models import ProxyConfig
+from proxies.shared import Shared
 from tests.root import ROOT
 
 KEY = "sk-a-key-of-the-tests"
@@ -53,15 +54,23 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     def serve(
         name: str,
-        make: Callable[[], object],
+        make: Callable[[Shared], object],
         host: str,
         port: int,
         limits: Limits,
         grace: float,
+        workers: int,
         once_up: object = None,
     ) -> None:
-        make()
-        calls[-1] |= {"name": name, "host": host, "port": port, "limits": limits, "grace": grace}
+        make(Shared())
+        calls[-1] |= {
+            "name": name,
+            "host": host,
+            "port": port,
+            "limits": limits,
+            "grace": grace,
+            "workers": workers,
+        }
 
     monkeypatch.setattr(proxies.binary, "create_app", create_app)
     monkeypatch.setattr(cli, "_serve", serve)
@@ -137,13 +146,17 @@ def test_start_hands_on_what_it_was_told(
     calls: list[tuple[Any, ...]] = []
     monkeypatch.setattr(cli, "find_command", lambda: ["litellm"])
     monkeypatch.setattr("proxies.commands.start.start", lambda *arguments: calls.append(arguments))
-    for more in ((), ("--interceptor",), ("--interceptor", tmp_path, "--interceptor", "--port", "0")):
+    for more in (
+        (),
+        ("--interceptor", "--workers", "3"),
+        ("--interceptor", tmp_path, "--interceptor", "--port", "0"),
+    ):
         assert _run("start", "--config", config, *more).exit_code == 0
     assert all(isinstance(call[0], ProxyConfig) for call in calls)
     assert [call[1:] for call in calls] == [
-        ("127.0.0.1", 8080, (), 10.0),
-        ("127.0.0.1", 8080, (Path(),), 10.0),
-        ("127.0.0.1", 0, (tmp_path, Path()), 10.0),
+        ("127.0.0.1", 8080, (), 10.0, 1),
+        ("127.0.0.1", 8080, (Path(),), 10.0, 3),
+        ("127.0.0.1", 0, (tmp_path, Path()), 10.0, 1),
     ]
     assert _run("start", "--config", config, "--interceptor", tmp_path / "none").exit_code == 2
 

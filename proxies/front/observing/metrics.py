@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    Gauge,
     Histogram,
     Metric,
     ProcessCollector,
@@ -19,7 +19,9 @@ from prometheus_client import (
 )
 from prometheus_client.registry import Collector
 
+from proxies.front.observing import together
 from proxies.front.observing.record import RequestRecord
+from proxies.shared import Shared
 
 UNKNOWN_MODEL = "unknown"
 
@@ -30,12 +32,27 @@ _LOOKUPS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 
 
 
 class Metrics:
-    """The metrics of one app, in a registry of their own. `sessions` and `restarts`: as in `Backend`."""
+    """The metrics of one app, in a registry of their own. `sessions` and `restarts`: as in `Backend`.
 
-    def __init__(self, sessions: Callable[[], Mapping[str, int]], restarts: Callable[[], int]) -> None:
-        registry = CollectorRegistry()
-        self._registry = _WithoutDates(registry)
+    Those of all workers are shown together: counts add up, also of workers that have ended, and so do gauges.
+    """
+
+    def __init__(
+        self,
+        sessions: Callable[[], Mapping[str, int]],
+        restarts: Callable[[], int],
+        shared: Shared | None = None,
+    ) -> None:
+        self._shared = shared or Shared()
+        self._folder = together.folder_of(self._shared)
+        self._registry = CollectorRegistry()
+        self._gauges = together.Gauges(self._registry, self._folder)
         self._open: set[RequestRecord] = set()
+        with together.kept_in(self._folder):
+            self._make(sessions, restarts)
+
+    def _make(self, sessions: Callable[[], Mapping[str, int]], restarts: Callable[[], int]) -> None:
+        registry = self._registry
         self._requests = Counter(
             "memory_proxy_requests",
             "Requests that have ended. Status 499: the client had gone.",
@@ -76,6 +93,8 @@ class Metrics:
             ("outcome",),
             registry=registry,
         )
+        if self._folder is not None:
+            self._lookups.labels("hit")  # or there would be no counter yet that has a value
         self._lookup = Histogram(
             "memory_proxy_memory_seconds",
             "Time spent on looking memories up; skipped ones don't count.",
@@ -83,9 +102,7 @@ class Metrics:
             registry=registry,
         )
 
-        def gauge(name: str, help: str, value: Callable[[], float]) -> None:
-            Gauge(name, help, registry=registry).set_function(value)
-
+        gauge = self._gauges.add
         gauge("memory_proxy_requests_in_flight", "Requests being served.", self._in_flight)
         gauge("memory_proxy_open_streams", "Streams being sent.", self._streams)
         gauge("memory_proxy_tasks", "Tasks of the event loop.", _tasks)
@@ -96,7 +113,13 @@ class Metrics:
             lambda: sessions().get("upstreams", 0),
         )
         gauge("memory_proxy_litellm_restarts", "Restarts of the proxy's own LiteLLM process.", restarts)
-        ProcessCollector(registry=registry)
+        gauge("memory_proxy_workers", "Processes that serve.", lambda: 1)
+        if self._folder is None:
+            ProcessCollector(registry=registry)
+
+    def kept_current(self) -> AbstractContextManager[None]:
+        """While inside, other workers see this one's gauges as they were a second ago. Call it in the event loop."""
+        return self._gauges.looked_at()
 
     def begun(self, record: RequestRecord) -> None:
         """A request has come."""
@@ -124,7 +147,11 @@ class Metrics:
 
     def text(self) -> bytes:
         """Every family with its samples. Call it in the event loop, whose tasks are counted."""
-        return generate_latest(self._registry)
+        registry = self._registry
+        if self._folder is not None:
+            self._gauges.look()
+            registry = together.of_all(self._folder, self._shared)
+        return generate_latest(_WithoutDates(registry))
 
     def _in_flight(self) -> int:
         return sum(not record.background for record in self._open)

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from proxies.binary.process import LiteLLMProcess, LiteLLMProcessError
-from proxies.binary.supervisor import Backoff, Supervisor, Watchdog
+from proxies.binary.supervisor import Supervisor, Watchdog
 from proxies.config.models import ProxyConfig
+from proxies.support.backoff import Backoff
 from tests.proxies import fake_litellm
 
 QUICK = Backoff(first=0.02, most=0.1, healthy=60.0)

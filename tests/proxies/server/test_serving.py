@@ -4,15 +4,10 @@ import asyncio
 import contextlib
 import errno
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import click
@@ -25,54 +20,10 @@ from proxies.config.limits import Limits
 from proxies.server import serving
 from proxies.server.serving import Crash, Service, SetUpError, bind, serve, url_of
 from tests.proxies.front.fakes import KEY
-from tests.root import ROOT
+from tests.proxies.server.running import HEADERS, Running, refused, until
 
 STREAM = {"model": "fast", "messages": [{"role": "user", "content": "hi"}], "stream": True}
 PLAIN = {**STREAM, "stream": False}
-HEADERS = {"authorization": f"Bearer {KEY}"}
-
-
-class Running:
-    """A process of `served.py`, its lines as they come."""
-
-    def __init__(self, process: subprocess.Popen[str], go: Path) -> None:
-        self.process = process
-        self.go = go
-
-    def line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-    def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
-        self.process.send_signal(number)
-
-    def end(self) -> tuple[int, str, str]:
-        """Exit code, the rest of stdout, stderr."""
-        out, err = self.process.communicate(timeout=30)
-        return self.process.returncode, out, err
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    started: list[subprocess.Popen[str]] = []
-    go = tmp_path / "go"
-
-    def start(*arguments: str) -> Running:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.proxies.served", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "GO": str(go)},
-        )
-        started.append(process)
-        return Running(process, go)
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
 
 
 @contextlib.contextmanager
@@ -86,21 +37,6 @@ def streaming(url: str) -> Iterator[Iterator[str]]:
         lines = answer.iter_lines()
         assert "Hello" in next(lines)
         yield lines
-
-
-def refused(url: str) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))).close()
-    except ConnectionRefusedError:
-        return True
-    return False
-
-
-def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "not within the deadline"
-        time.sleep(0.01)
 
 
 def events(lines: Iterator[str]) -> list[str]:

@@ -32,6 +32,7 @@ FAMILIES = {
     "memory_proxy_sessions": "gauge",
     "memory_proxy_session_upstreams": "gauge",
     "memory_proxy_litellm_restarts": "gauge",
+    "memory_proxy_workers": "gauge",
 }
 
 
