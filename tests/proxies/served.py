@@ -1,6 +1,7 @@
 """Serves applications for tests, as a process of its own: `python -m tests.proxies.served NAME… --grace SECONDS`.
 
     steady   a proxy whose streams send a chunk, wait for the file GO and end; its plain answers never come
+    narrow   the same, for one request at a time
     flood    a proxy whose streams send chunks for ever
     slow     an app that never gets through its start
     broken   an app that fails to start
@@ -61,8 +62,9 @@ class _Endless(FakeStream):
 
 
 def _app(name: str, shared: Shared) -> ASGIApp:
-    if name in ("steady", "flood"):
-        return build_app(make_config(), _Backend(name), shared=shared)
+    if name in ("steady", "narrow", "flood"):
+        limits = {"max_concurrent_requests": 1} if name == "narrow" else {}
+        return build_app(make_config(limits=limits), _Backend(name), shared=shared)
     if name in ("who", "dying"):
         return _who(dying=name == "dying")
 

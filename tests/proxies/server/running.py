@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tests.proxies.front.fakes import KEY
 
+STREAM = {"model": "fast", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+PLAIN = {**STREAM, "stream": False}
 HEADERS = {"authorization": f"Bearer {KEY}"}
 
 

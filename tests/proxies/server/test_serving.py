@@ -20,10 +20,7 @@ from proxies.config.limits import Limits
 from proxies.server import serving
 from proxies.server.serving import Crash, Service, SetUpError, bind, serve, url_of
 from tests.proxies.front.fakes import KEY
-from tests.proxies.server.running import HEADERS, Running, refused, until
-
-STREAM = {"model": "fast", "messages": [{"role": "user", "content": "hi"}], "stream": True}
-PLAIN = {**STREAM, "stream": False}
+from tests.proxies.server.running import HEADERS, PLAIN, STREAM, Running, refused, until
 
 
 @contextlib.contextmanager

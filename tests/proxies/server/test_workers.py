@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -17,7 +18,7 @@ from proxies.server.room import Room
 from proxies.server.serving import SetUpError
 from proxies.server.workers import shared_by
 from proxies.shared import Shared
-from tests.proxies.server.running import HEADERS, Running, refused, until
+from tests.proxies.server.running import HEADERS, PLAIN, Running, refused, until
 
 pytestmark = [pytest.mark.unmeasured, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")]
 
@@ -185,6 +186,33 @@ def test_metrics_are_those_of_all(run: Callable[..., Running]) -> None:
 
 
 _COUNTED = "memory_proxy_requests_total"
+
+
+def test_who_is_killed_gives_its_places_back(run: Callable[..., Running]) -> None:
+    """While one worker answers as many requests as may be, the other refuses; once it is killed, there is room."""
+    running = run("narrow", "--grace", "1", "--workers", "2")
+    url = running.line()
+
+    def models() -> int:
+        return httpx.get(f"{url}/v1/models", headers=HEADERS, trust_env=False, verify=False).status_code
+
+    def hang() -> None:
+        with contextlib.suppress(httpx.HTTPError):
+            httpx.post(f"{url}/v1/chat/completions", json=PLAIN, headers=HEADERS, trust_env=False, timeout=60)
+
+    hanging = threading.Thread(target=hang)
+    hanging.start()
+    until(lambda: models() == 503)
+    assert [models() for _ in range(10)] == [503] * 10  # whichever of them is asked
+    children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
+    for child in map(int, children):
+        if hanging.is_alive():
+            os.kill(child, signal.SIGKILL)
+            hanging.join(2)
+    assert not hanging.is_alive()
+    until(lambda: models() == 200)
+    running.signal()
+    assert running.end()[0] == 0
 
 
 def test_places_are_those_of_all_workers() -> None:
