@@ -15,7 +15,7 @@ BAR = 16
 ROW = 22
 HEAD = 46
 GAP = 26
-OURS = ("binary", "binary-free", "sdk")
+OURS = ("binary", "binary-free", "sdk", "sdk-workers")
 
 
 def svg(bench: Bench) -> str:

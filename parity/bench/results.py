@@ -30,6 +30,8 @@ from parity.bench.subjects import DIRECT, first_version
 from parity.bench.workloads import Workload
 
 AGAINST = ("litellm", "bare-litellm", "portkey", DIRECT)
+ALONE = {"sdk-workers": ("sdk",)}
+"""With whom a subject is compared that has several processes."""
 PACKAGES = ("proxy-parity", "litellm", "fastapi", "uvicorn", "httpx", "aiohttp", "uvloop", "httptools")
 GATE = 0.05
 """The spread up to which a figure is stable enough for a gate."""
@@ -121,7 +123,7 @@ def _ratios(cells: Sequence[Cell]) -> list[Ratio]:
     found = []
     by_place = {(c.subject, c.workload, c.load, c.connections): c for c in cells if c.figures}
     for cell in by_place.values():
-        for against in AGAINST:
+        for against in (*AGAINST, *ALONE.get(cell.subject, ())):
             other = by_place.get((against, cell.workload, cell.load, cell.connections))
             if other is None or against == cell.subject:
                 continue

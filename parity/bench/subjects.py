@@ -21,7 +21,7 @@ from parity.gateways.profile import Profile, filled
 
 OWN = Path(__file__).with_name("profiles")
 DIRECT = "direct"
-MEMORY = ("binary", "binary-free", "sdk")
+MEMORY = ("binary", "binary-free", "sdk", "sdk-workers")
 """The subjects that have memories."""
 DEFAULT = (
     DIRECT,
@@ -32,6 +32,7 @@ DEFAULT = (
     "binary-free",
     "bare-litellm",
     "sdk",
+    "sdk-workers",
     "litellm",
     "binary",
 )

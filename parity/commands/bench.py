@@ -92,7 +92,8 @@ def bench(
 
     \b
     Subjects:  direct (the upstream itself), echo, nginx, portkey, bare-httpx, bare-litellm, litellm, binary,
-               binary-free (on a free upstream), sdk; a gateway's profile (.yaml); any URL
+               binary-free (on a free upstream), sdk, sdk-workers (two); a gateway's profile (.yaml);
+               any URL
     Workloads: chat, prompt-100 (kB), stream-200 (chunks), paced-50, error, messages, agent-50 (turns),
                memory-embedded, memory-supermemory; other sizes, too, such as stream-2000
 
