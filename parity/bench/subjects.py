@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 
 from parity.bench.workloads import SEED, Workload, find
 from parity.gateways import profile as profiles
-from parity.gateways.judging import without_retries
+from parity.gateways.judging import given
 from parity.gateways.process import install, installed, started
 from parity.gateways.profile import Profile, filled
 
@@ -159,13 +158,7 @@ def start(subject: Subject, workloads: Sequence[Workload], upstream: str) -> Ite
     if subject.name not in MEMORY:
         for entry in document["model_list"]:
             entry["model_info"].pop("context_retrieval", None)
-    values: dict[str, Any] = {
-        "provider": upstream,
-        "key": KEY,
-        "litellm_config": json.dumps(document),
-        "litellm_config_without_retries": json.dumps(without_retries(document)),
-        "scenarios": [],
-    }
+    values = given(upstream, KEY, document)
     home = install(subject.profile, lambda _: None)
     with started(subject.profile, home, values) as gateway:
         yield Running(subject, gateway.url, upstream, gateway.pid, gateway.seconds)

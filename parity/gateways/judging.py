@@ -157,12 +157,7 @@ def play_gateway(
         document = config_document(
             chosen, profile.name, master_key=key, provider_url=provider.url, refused_url=refused
         )
-        values: dict[str, Any] = {
-            "provider": provider.url,
-            "key": key,
-            "litellm_config": json.dumps(document),
-            "litellm_configwithout_retries": json.dumps(without_retries(document)),
-        }
+        values = given(provider.url, key, document)
         target = GatewayTarget(profile, "", provider.url, refused, key)
         values["scenarios"] = [target.values(scenario) for scenario in chosen]
         say(f"starting {profile.title}, {len(chosen)} scenarios")
@@ -171,6 +166,17 @@ def play_gateway(
             seen = asyncio.run(_play(target, chosen, advance, at_once))
         words = {provider.url: "<provider>", url: "<gateway>", refused: "<refused>"}
     return Played(owing, seen, reasons, words)
+
+
+def given(provider: str, key: str, document: dict[str, Any]) -> dict[str, Any]:
+    """Return what the templates of a profile know before its gateway is started; `document` configures LiteLLM."""
+    return {
+        "provider": provider,
+        "key": key,
+        "litellm_config": json.dumps(document),
+        "litellm_config_without_retries": json.dumps(without_retries(document)),
+        "scenarios": [],
+    }
 
 
 def without_retries(document: dict[str, Any]) -> dict[str, Any]:

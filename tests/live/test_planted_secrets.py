@@ -56,8 +56,8 @@ class World:
             nobody = f"127.0.0.1:{closed.getsockname()[1]}"
         query = quote(planted.new("a key in an address"), safe="")
         key = "os.environ/PLANTED_PROVIDER_KEY"
-        anthropic = {"model": "anthropic/claude-3-5-haiku-20241022", "timeout": 1.5}
-        openai = {"model": "openai/gpt-4o-mini", "timeout": 1.5}
+        anthropic = {"model": "anthropic/claude-3-5-haiku-20241022", "timeout": 0.8}
+        openai = {"model": "openai/gpt-4o-mini", "timeout": 0.8}
         extra = {"x-planted-token": "os.environ/PLANTED_TOKEN"}
         deployments = {
             "openai": {**openai, "api_key": key, "api_base": f"{url}/v1", "extra_headers": extra},

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from parity.bench.subjects import OWN
+from parity.gateways.judging import given
 from parity.gateways.profile import BUILT_IN, Profile, ProfileError, filled, find, names
 from parity.gateways.target import safe
 
@@ -18,6 +20,20 @@ def test_a_built_in_profile_is_whole(name: str) -> None:
         assert profile.shown_version in package or "@" in package.lstrip("@")
     assert all(route.startswith(("/v1/", "/openai/v1/")) for route in profile.routes)
     assert profile.about.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*BUILT_IN.glob("*.yaml"), *OWN.glob("*.yaml")]),
+    ids=lambda path: f"{path.parts[-3]}-{path.stem}",
+)
+def test_every_template_of_a_profile_can_be_filled(path: Path) -> None:
+    """What is written before the start and what starts it know each name that they use."""
+    profile = Profile.load(path)
+    place = {"port": 7, "home": "/home", "folder": "/folder", "python": "python"}
+    known = {**given("http://provider", "sk-key", {"model_list": []}), **place}
+    for template in (*profile.files.values(), *profile.start, *profile.environment.values()):
+        filled(template, known)
 
 
 def test_a_profile_of_ones_own_is_a_file(tmp_path: Path) -> None:
