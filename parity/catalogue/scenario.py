@@ -9,6 +9,7 @@ A scenario is data. A file holds one scenario, or one template with `cases` that
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -37,12 +38,21 @@ class Part(Frozen):
     @model_serializer(mode="wrap")
     def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dumped: dict[str, Any] = handler(self)
-        fields = type(self).model_fields
-        for name in self.ADDED:
-            if getattr(self, name) == fields[name].get_default(call_default_factory=True):
+        for name, alias, default in _added(type(self)):
+            if getattr(self, name) == default:
                 dumped.pop(name, None)
-                dumped.pop(fields[name].alias or name, None)
+                dumped.pop(alias, None)
         return dumped
+
+
+@cache
+def _added(part: type[Part]) -> list[tuple[str, str, Any]]:
+    """Return name, alias and default of the fields that came later; to ask pydantic for a default is dear."""
+    fields = part.model_fields
+    return [
+        (name, fields[name].alias or name, fields[name].get_default(call_default_factory=True))
+        for name in part.ADDED
+    ]
 
 
 Text = Annotated[str, Field(min_length=1)]
