@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Generator, Iterator
+from importlib.util import find_spec
 
 import coverage
 import pytest
@@ -23,6 +24,18 @@ def pytest_configure(config: pytest.Config) -> None:
     """Measure coverage where tests run, not in processes that they start, which would take twice as long to start."""
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
         _measure_no_children()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Tell `-n auto` one worker more than there are cores, since tests wait for processes that they start.
+
+    Not where litellm is installed: each worker imports it, which costs more than that.
+    """
+    if find_spec("litellm") is not None:
+        return None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + 1
 
 
 def _measure_no_children() -> None:
