@@ -9,6 +9,8 @@ from parity.decision.model import ARMS, Decision, Weighed
 from proxies.support.terminal import printable
 
 MARKS = ("<!-- decision -->", "<!-- /decision -->")
+_SPAN = re.compile(r"`[^`|\s]+`")
+"""A word of code; a pipe in it would end the cell of a table."""
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
@@ -93,7 +95,17 @@ def _evidence(decision: Decision) -> str:
 
 
 def _text(text: str) -> str:
-    return _ACTIVE.sub(r"\\\1", printable(text))
+    """Return the text as Markdown shows it; what stands between two of its backticks stays code, where nothing acts."""
+    said, ends = printable(text), 0
+    parts = []
+    for found in _SPAN.finditer(said):
+        parts += [_escaped(said[ends : found.start()]), found[0]]
+        ends = found.end()
+    return "".join([*parts, _escaped(said[ends:])])
+
+
+def _escaped(text: str) -> str:
+    return _ACTIVE.sub(r"\\\1", text)
 
 
 def _code(text: str) -> str:

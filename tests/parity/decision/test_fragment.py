@@ -120,6 +120,20 @@ def test_hostile_text_is_inert() -> None:
     assert not {"\x1b", "\u202e"} & set(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("all `/v1/` routes", "<p>all <code>/v1/</code> routes</p>"),
+        ("`<b>`, <b>", "<p><code>&lt;b&gt;</code>, &lt;b&gt;</p>"),
+        ("a ` *lone* one", "<p>a ` *lone* one</p>"),
+        ("`a|b` `c`", "<p>`a|b` <code>c</code></p>"),
+        ("`` `c` ``", "<p>`` <code>c</code> ``</p>"),
+    ],
+)
+def test_a_word_of_code_is_code_and_nothing_else_acts(text: str, html: str) -> None:
+    assert MarkdownIt().render(markdown._text(text)).strip() == html
+
+
 def test_markdown_is_a_page_that_is_written_again() -> None:
     """Date, versions, the machine's kind, every factor and the command are in it; equal decisions make equal bytes."""
     decision = decide(parts(), WEIGHTS, "w.yaml")
