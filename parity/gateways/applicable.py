@@ -9,6 +9,8 @@ from parity.judging.duties import spoken_api
 from parity.judging.meaning import api_of
 from parity.targets.official import CLIENTS, Player, why_not_asked
 
+LONGEST_HEADER = 4096
+"""Characters of a provider's header, as proxies take them where nothing else is set."""
 LONGEST_DELAY = 5.0
 MODELS = ("GET", "/v1/models")
 SAYS_NOTHING = "is about this project's own clauses alone"
@@ -47,7 +49,8 @@ def _needs(scenario: Scenario) -> str | None:
     if any(reply.fault == "hang" or reply.delay > LONGEST_DELAY for reply in scenario.provider):
         return "needs settings of a deployment, such as retries or a time limit"
     if any(r.header_bytes or r.header_count or r.body_bytes for r in scenario.client) or any(
-        reply.repeat > 1 for reply in scenario.provider
+        reply.repeat > 1 or any(len(value) > LONGEST_HEADER for value in reply.headers.values())
+        for reply in scenario.provider
     ):
         return "is about limits, which every gateway sets for itself"
     if any(r.encoding for r in scenario.client):

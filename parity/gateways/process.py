@@ -50,7 +50,11 @@ def install(profile: Profile, say: Callable[[str], None]) -> Path:
         _run([sys.executable, "-m", "venv", str(home)], home)
         _run([str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", *wanted.pip], home)
     if wanted.apt:
-        _run([_program("apt-get"), "download", *wanted.apt], home)
+        _run(
+            [_program("apt-get"), "download", *wanted.apt],
+            home,
+            "`apt-get update` reads which versions there are",
+        )
         for package in sorted(home.glob("*.deb")):
             _run([_program("dpkg"), "-x", str(package), str(home)], home)
     (home / DONE).touch()
@@ -79,7 +83,7 @@ def _program(name: str) -> str:
     return found
 
 
-def _run(command: list[str], folder: Path) -> None:
+def _run(command: list[str], folder: Path, advice: str = "") -> None:
     try:
         done = subprocess.run(  # noqa: S603  # a registry's own client, with a profile's packages
             command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_PATIENCE, check=False
@@ -89,7 +93,7 @@ def _run(command: list[str], folder: Path) -> None:
     if done.returncode:
         said = redact_text("\n  ".join((done.stdout + done.stderr).strip().splitlines()[-8:]))
         raise GatewayError(
-            f"{' '.join(command[:3])} … ended with exit code {done.returncode}; it said:\n  {said}"
+            f"{' '.join(command[:3])} … ended with exit code {done.returncode}; it said:\n  {said}\n{advice}".rstrip()
         )
 
 
