@@ -52,6 +52,13 @@ def test_what_a_gateway_needs_not_have_isnt_applicable(reason: str) -> None:
     assert why_not(NEEDS[reason], PROFILE) == reason
 
 
+@pytest.mark.parametrize(("length", "applies"), [(4096, True), (4097, False)])
+def test_a_providers_header_may_be_longer_than_proxies_take(length: int, applies: bool) -> None:
+    """What nginx and others refuse unless they are set up for it is no gateway's fault."""
+    long = scenario(provider=[{"json": CHAT, "headers": {"x-long": "x" * length}}])
+    assert (why_not(long, PROFILE) is None) == applies
+
+
 def test_what_a_gateway_claims_is_applicable() -> None:
     """One with keys, a provider a scenario and translation is judged by these, too; not by what it says it lacks."""
     assert why_not(scenario(), PROFILE) is None
