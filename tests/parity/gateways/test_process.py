@@ -78,7 +78,7 @@ def test_an_installation_is_made_once(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
     ran: list[list[str]] = []
 
-    def noted(command: list[str], folder: Path) -> None:
+    def noted(command: list[str], folder: Path, advice: str = "") -> None:
         ran.append(command)
         if "download" in command:
             (folder / "a.deb").touch()
@@ -113,6 +113,9 @@ def test_an_installation_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(shutil, "which", lambda name: "/bin/false")
     with pytest.raises(GatewayError, match="ended with exit code 1"):
         install(mine, print)
+    of_debian = profile("x", version="1", install=Install(apt=["a=1"]).model_dump())
+    with pytest.raises(GatewayError, match="`apt-get update` reads which versions there are"):
+        install(of_debian, print)
 
 
 def test_the_command_judges_lists_and_writes(tmp_path: Path) -> None:
