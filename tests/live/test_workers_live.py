@@ -26,8 +26,11 @@ async def test_a_cookie_earned_in_one_worker_serves_its_user_in_all(far_end: Far
         await until_asked_by_both(url, ANN)
         metrics = await read(url)
         assert metrics["memory_proxy_workers"] == 2
-        os.kill(a_worker(url, process.pid), signal.SIGKILL)
+        killed = a_worker(url, process.pid)
+        os.kill(killed, signal.SIGKILL)
         async with asyncio.timeout(60):
+            while _files(killed):
+                await asyncio.sleep(0.01)
             while (await read(url))["memory_proxy_workers"] != 1:
                 await asyncio.sleep(0.05)
             assert await cookie_of(url, ANN) == "who=ann"

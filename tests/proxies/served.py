@@ -5,7 +5,7 @@
     flood    a proxy whose streams send chunks for ever
     slow     an app that never gets through its start
     broken   an app that fails to start
-    who      answers with the number of its process; at /wait once the file GO is there
+    who      answers with the number of its process; at /wait once the file GO is there, with a file `waiting-…` meanwhile
     dying    answers as `who`, and ends soon after that it has started
 
 Prints a line with the URLs when all of them answer, and `NAME closed` for each that was closed. With --workers COUNT
@@ -22,6 +22,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import click
 from fastapi import FastAPI
@@ -97,7 +98,9 @@ def _who(*, dying: bool) -> FastAPI:
 
     @app.get("/wait")
     async def wait() -> int:
-        while not Path(os.environ["GO"]).exists():
+        go = Path(os.environ["GO"])
+        go.with_name(f"waiting-{os.getpid()}-{uuid4()}").touch()
+        while not go.exists():
             await asyncio.sleep(0.005)
         return os.getpid()
 

@@ -51,7 +51,7 @@ def test_all_serve_one_address_and_stop_together(run: Callable[..., Running]) ->
     assert running.process.pid not in workers
     waiting = threading.Thread(target=ask, args=(url, "/wait"))
     waiting.start()
-    until(lambda: _established(url) >= 1)
+    until(lambda: waiting_in(running) == 1)
     running.signal()
     until(lambda: refused(url))
     running.go.touch()
@@ -60,11 +60,9 @@ def test_all_serve_one_address_and_stop_together(run: Callable[..., Running]) ->
     assert not any(map(alive, workers))
 
 
-def _established(url: str) -> int:
-    """How many connections the address has, as the kernel says."""
-    port = f":{int(url.rpartition(':')[2]):04X}"
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return sum(row[1].endswith(port) and row[3] == "01" for row in rows)
+def waiting_in(running: Running) -> int:
+    """How many requests wait for the file, in all workers."""
+    return len(list(running.go.parent.glob("waiting-*")))
 
 
 def test_one_that_is_killed_loses_its_own_requests_alone(run: Callable[..., Running]) -> None:
@@ -77,15 +75,16 @@ def test_one_that_is_killed_loses_its_own_requests_alone(run: Callable[..., Runn
     def wait() -> None:
         try:
             answers.append(ask(url, "/wait"))
-        except httpx.RemoteProtocolError:
+        except httpx.TransportError:
             answers.append(None)
 
     waiting = [threading.Thread(target=wait) for _ in range(8)]
     for thread in waiting:
         thread.start()
-    until(lambda: _established(url) >= 8)
+    until(lambda: waiting_in(running) == 8)
     killed, left = workers
     os.kill(killed, signal.SIGKILL)
+    until(lambda: not alive(killed))
     assert {ask(url) for _ in range(20)} <= {left, *both_with(url, left)}
     running.go.touch()
     for thread in waiting:
@@ -125,7 +124,7 @@ def test_a_second_signal_hurries_all(run: Callable[..., Running]) -> None:
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    until(lambda: _established(url) >= 1)
+    until(lambda: waiting_in(running) == 1)
     running.signal(signal.SIGINT)
     until(lambda: refused(url))
     running.signal(signal.SIGTERM)
@@ -178,6 +177,7 @@ def test_metrics_are_those_of_all(run: Callable[..., Running]) -> None:
     assert before["memory_proxy_tasks"] >= 4
     children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
     os.kill(int(children[0]), signal.SIGKILL)
+    until(lambda: not alive(int(children[0])))
     until(lambda: shown()["memory_proxy_workers"] == 1)
     assert models() == 20
     until(lambda: shown()["memory_proxy_workers"] == 2)
