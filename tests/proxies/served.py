@@ -5,7 +5,7 @@
     flood    a proxy whose streams send chunks for ever
     slow     an app that never gets through its start
     broken   an app that fails to start
-    who      answers with the number of its process; at /wait once the file GO is there, with a file `waiting-…` meanwhile
+    who      answers with the number of its process; at /wait once the file GO is there; puts a file `waiting-…`
     dying    answers as `who`, and ends soon after that it has started
 
 Prints a line with the URLs when all of them answer, and `NAME closed` for each that was closed. With --workers COUNT
