@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from parity.bench.model import Bench, Cell
+from parity.bench.subjects import OURS
 from parity.bench.table import number
 
 WIDTH = 760
@@ -15,7 +16,6 @@ BAR = 16
 ROW = 22
 HEAD = 46
 GAP = 26
-OURS = ("binary", "binary-free", "sdk", "sdk-workers")
 
 
 def svg(bench: Bench) -> str:

@@ -20,8 +20,8 @@ from parity.gateways.profile import Profile, filled
 
 OWN = Path(__file__).with_name("profiles")
 DIRECT = "direct"
-MEMORY = ("binary", "binary-free", "sdk", "sdk-workers")
-"""The subjects that have memories."""
+OURS = ("binary", "binary-free", "sdk", "sdk-workers")
+"""The subjects that are this project's own, which are those that have memories."""
 DEFAULT = (
     DIRECT,
     "echo",
@@ -61,7 +61,7 @@ class Subject:
 
     def why_not(self, workload: Workload) -> str:
         """Return why a workload doesn't apply; empty where it does."""
-        if workload.memory is not None and self.name not in MEMORY:
+        if workload.memory is not None and self.name not in OURS:
             return "it has no memories"
         if self.profile is not None and workload.path not in self.profile.routes:
             return f"it doesn't claim {workload.path}"
@@ -155,7 +155,7 @@ def start(subject: Subject, workloads: Sequence[Workload], upstream: str) -> Ite
         yield Running(subject, subject.url or upstream, upstream)
         return
     document = config(workloads, upstream)
-    if subject.name not in MEMORY:
+    if subject.name not in OURS:
         for entry in document["model_list"]:
             entry["model_info"].pop("context_retrieval", None)
     values = given(upstream, KEY, document)

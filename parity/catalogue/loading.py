@@ -108,17 +108,17 @@ class Catalogue:
 def fingerprint(scenario: Scenario) -> str:
     """Return the sha256 of one scenario's content; an optional field in `ADDED` counts only where it is set."""
     key = id(scenario)
-    known, made = _FINGERPRINTS.get(key, (None, ""))
-    if known is None or known() is not scenario:
-        with held_back():  # pydantic would make a fault of its own out of a Ctrl-C
-            dumped = scenario.model_dump(mode="json", by_alias=True)
-        made = hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()
-        _FINGERPRINTS[key] = weakref.ref(scenario, lambda _: _FINGERPRINTS.pop(key, None)), made
+    if (known := _FINGERPRINTS.get(key)) is not None and known[0]() is scenario:
+        return known[1]
+    with held_back():  # pydantic would make a fault of its own out of a Ctrl-C
+        dumped = scenario.model_dump(mode="json", by_alias=True)
+    made = hashlib.sha256(json.dumps(dumped, sort_keys=True).encode()).hexdigest()
+    _FINGERPRINTS[key] = weakref.ref(scenario, lambda _: _FINGERPRINTS.pop(key, None)), made
     return made
 
 
 # By the scenario's place in memory: it has no hash of its own, and what it was copied from would hand on an attribute.
-_FINGERPRINTS: dict[int, tuple[weakref.ref[Scenario] | None, str]] = {}
+_FINGERPRINTS: dict[int, tuple[weakref.ref[Scenario], str]] = {}
 
 
 def json_schema() -> dict[str, Any]:

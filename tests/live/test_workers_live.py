@@ -14,6 +14,7 @@ import httpx
 
 from tests.live.far_end import FarEnd
 from tests.live.in_front import client, config, question, serving
+from tests.processes import gone
 
 ANN = {"x-memory-user-id": "ann"}
 BOB = {"x-memory-user-id": "bob"}
@@ -29,7 +30,7 @@ async def test_a_cookie_earned_in_one_worker_serves_its_user_in_all(far_end: Far
         killed = a_worker(url, process.pid)
         os.kill(killed, signal.SIGKILL)
         async with asyncio.timeout(60):
-            while _files(killed):
+            while not gone(killed):
                 await asyncio.sleep(0.01)
             while (await read(url))["memory_proxy_workers"] != 1:
                 await asyncio.sleep(0.05)

@@ -32,7 +32,7 @@ _LOWEST = frozenset({"process_start_time_seconds", "process_max_fds"})
 
 def folder_of(shared: Shared) -> Path | None:
     """Return where the workers' metrics are; None for a proxy of one process."""
-    return shared.folder / "metrics" if shared.folder is not None and shared.workers > 1 else None
+    return shared.folder / "metrics" if shared.folder is not None else None
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ def test_every_template_of_a_profile_can_be_filled(path: Path) -> None:
     place = {"port": 7, "home": "/home", "folder": "/folder", "python": "python"}
     known = {**given("http://provider", "sk-key", {"model_list": []}), **place}
     for template in (*profile.files.values(), *profile.start, *profile.environment.values()):
-        filled(template, known)
+        assert "{{" not in filled(template, known)
 
 
 def test_a_profile_of_ones_own_is_a_file(tmp_path: Path) -> None:

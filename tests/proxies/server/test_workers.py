@@ -18,6 +18,7 @@ from proxies.server.room import Room
 from proxies.server.serving import SetUpError
 from proxies.server.workers import shared_by
 from proxies.shared import Shared
+from tests.processes import gone
 from tests.proxies.server.running import HEADERS, PLAIN, Running, refused, until
 
 pytestmark = [pytest.mark.unmeasured, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")]
@@ -35,14 +36,6 @@ def both(url: str) -> set[int]:
     return seen
 
 
-def alive(pid: int) -> bool:
-    """Whether there is such a process that has not ended; one that nobody has waited for yet has."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def test_all_serve_one_address_and_stop_together(run: Callable[..., Running]) -> None:
     """Each answers; a stream under way may end after the signal, and nothing is left of any of them. Exit code 0."""
     running = run("who", "--grace", "20", "--workers", "2")
@@ -57,7 +50,7 @@ def test_all_serve_one_address_and_stop_together(run: Callable[..., Running]) ->
     running.go.touch()
     waiting.join(20)
     assert running.end() == (0, "", "")
-    assert not any(map(alive, workers))
+    assert all(map(gone, workers))
 
 
 def waiting_in(running: Running) -> int:
@@ -84,7 +77,7 @@ def test_one_that_is_killed_loses_its_own_requests_alone(run: Callable[..., Runn
     until(lambda: waiting_in(running) == 8)
     killed, left = workers
     os.kill(killed, signal.SIGKILL)
-    until(lambda: not alive(killed))
+    until(lambda: gone(killed))
     assert {ask(url) for _ in range(20)} <= {left, *both_with(url, left)}
     running.go.touch()
     for thread in waiting:
@@ -108,7 +101,7 @@ def test_no_worker_outlives_its_parent(run: Callable[..., Running]) -> None:
     running = run("who", "--grace", "1", "--workers", "2")
     workers = both(running.line())
     running.process.kill()
-    until(lambda: not any(map(alive, workers)))
+    until(lambda: all(map(gone, workers)))
 
 
 def test_a_second_signal_hurries_all(run: Callable[..., Running]) -> None:
