@@ -1,4 +1,4 @@
-"""Makes what a provider answers: of OpenAI's a chat completion, of Anthropic's a message, whole or as a stream.
+"""Makes what a provider answers: OpenAI a chat completion or a response, Anthropic a message, whole or as a stream.
 
 It is what a provider sends to LiteLLM; what LiteLLM makes of it is recorded, see `parity.kit`.
 """
@@ -49,6 +49,43 @@ def chunks(*pieces: str, **changes: Any) -> list[dict[str, Any]]:
     return [*said, chunk("stop", delta={}, **changes)]
 
 
+def response(text: str = "Hello", **changes: Any) -> dict[str, Any]:
+    """Make a response whose one message says `text`; `changes` replace its members or add to them."""
+    said = {"type": "output_text", "text": text, "annotations": []}
+    item = {
+        "id": "msg_1",
+        "type": "message",
+        "status": "completed",
+        "role": "assistant",
+        "content": [said],
+    }
+    return {
+        "id": "resp_68Sample2bc8819d",
+        "object": "response",
+        "created_at": _CREATED,
+        "status": "completed",
+        "error": None,
+        "model": _MODEL,
+        "output": [item],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        **changes,
+    }
+
+
+def response_events(*pieces: str, **changes: Any) -> list[dict[str, Any]]:
+    """Make the events of a response's stream: one delta for each piece of text."""
+    whole = response("".join(pieces), **changes)
+    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    events = [
+        {"type": "response.created", "response": {**whole, "status": "in_progress", "output": []}},
+        *({"type": "response.output_text.delta", **place, "delta": piece} for piece in pieces),
+        {"type": "response.completed", "response": whole},
+    ]
+    return [{**event, "sequence_number": number} for number, event in enumerate(events)]
+
+
 def message(text: str = "Hello", **changes: Any) -> dict[str, Any]:
     """Make a message whose one block says `text`; `changes` replace its members or add to them."""
     return {
@@ -84,7 +121,7 @@ def message_events(*pieces: str, **changes: Any) -> list[dict[str, Any]]:
 
 
 def as_events(bodies: list[dict[str, Any]]) -> str:
-    """Write bodies as server-sent events, as their provider does: Anthropic names them, OpenAI ends with [DONE]."""
-    if bodies[0].get("type") == "message_start":
+    """Write bodies as server-sent events: a message's and a response's are named, others end with [DONE]."""
+    if "type" in bodies[0]:
         return "".join(f"event: {body['type']}\ndata: {json.dumps(body)}\n\n" for body in bodies)
     return "".join(f"data: {json.dumps(body)}\n\n" for body in bodies) + DONE

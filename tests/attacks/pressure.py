@@ -112,13 +112,15 @@ class Provider:
 
 def _events(path: str) -> tuple[bytes, bytes]:
     """How a stream at `path` begins, and what it then says again and again."""
-    if "/messages" not in path:
+    if "/messages" in path:
+        start, opened, delta, *_ = samples.message_events("a")
+        opening = [start, opened]
+    elif "/responses" in path:
+        start, delta, _ = samples.response_events("a")
+        opening = [start]
+    else:
         return b"", b"data: " + json.dumps(samples.chunk(delta={"content": "a"})).encode() + b"\n\n"
-    start, opened, delta, *_ = (
-        f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
-        for event in samples.message_events("a")
-    )
-    return start + opened, delta
+    return samples.as_events(opening).encode(), samples.as_events([delta]).encode()
 
 
 _WATCH = """

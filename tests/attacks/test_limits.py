@@ -133,7 +133,13 @@ def test_as_much_as_may_be_keeps_nobody_waiting(proxy: Attacked, path: str, mode
 
 @pytest.mark.parametrize(
     ("path", "model"),
-    [("/v1/chat/completions", "openai"), ("/v1/messages", "claude"), ("/v1/messages", "openai")],
+    [
+        ("/v1/chat/completions", "openai"),
+        ("/v1/messages", "claude"),
+        ("/v1/messages", "openai"),
+        ("/v1/responses", "openai"),
+        ("/v1/responses", "claude"),
+    ],
 )
 def test_a_stream_does_not_outlive_its_client(proxy: Attacked, path: str, model: str) -> None:
     """The provider sends as fast as it can; when the client has left it is closed, and the next user is served."""
@@ -190,7 +196,8 @@ def wait_until_blocked(provider: Provider) -> None:
 
 
 def streamed(path: str = "/v1/chat/completions", model: str = "openai") -> bytes:
-    body = json.dumps({**HELLO, "model": model, "max_tokens": 5, "stream": True}).encode()
+    asked = {"input": "Hi"} if path == "/v1/responses" else {**HELLO, "max_tokens": 5}
+    body = json.dumps({**asked, "model": model, "stream": True}).encode()
     head = f"POST {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {KEY}\r\n"
     return f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 

@@ -14,6 +14,7 @@ from proxies.backend import Call
 from proxies.config.models import ProxyConfig
 from proxies.errors import UNREADABLE, ProxyError
 from proxies.sessions import LiteLLMSessionManager
+from tests import samples
 from tests.proxies.front.fakes import KEY
 from tests.upstream import Upstream
 
@@ -33,26 +34,7 @@ VECTORS = {
     "data": [{"object": "embedding", "index": 0, "embedding": "AACAPg=="}],
     "usage": {"prompt_tokens": 2, "total_tokens": 2},
 }
-SAID: dict[str, Any] = {
-    "id": "resp_1",
-    "object": "response",
-    "created_at": 1,
-    "status": "completed",
-    "error": None,
-    "model": "some-model-2",
-    "output": [
-        {
-            "id": "msg_1",
-            "type": "message",
-            "status": "completed",
-            "role": "assistant",
-            "content": [{"type": "output_text", "text": "Hello.", "annotations": []}],
-        }
-    ],
-    "parallel_tool_calls": True,
-    "tool_choice": "auto",
-    "tools": [],
-}
+SAID = samples.response("Hello.", id="resp_1", model="some-model-2")
 
 
 def backend(provider: Upstream) -> sdk.SdkBackend:
@@ -113,19 +95,8 @@ async def test_a_response(provider: Upstream) -> None:
 
 async def test_events(provider: Upstream) -> None:
     """Events come as they were named, also of a model that LiteLLM doesn't know, once we have started."""
-    sent = [
-        {"type": "response.created", "sequence_number": 0, "response": {**SAID, "status": "in_progress"}},
-        {
-            "type": "response.output_text.delta",
-            "sequence_number": 1,
-            "item_id": "msg_1",
-            "output_index": 0,
-            "content_index": 0,
-            "delta": "Hello.",
-        },
-        {"type": "response.completed", "sequence_number": 2, "response": SAID},
-    ]
-    text = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in sent)
+    sent = samples.response_events("Hello.", id="resp_1", model="some-model-2")
+    text = samples.as_events(sent)
     provider(httpx.Response(200, text=text, headers={"content-type": "text/event-stream"}))
     started = backend(provider)
     await started.start()

@@ -145,3 +145,28 @@ async def test_a_long_message_is_logged_as_a_few_events(monkeypatch: pytest.Monk
             await getattr(handler, name)(raw_bytes=came)
         assert got[-2] is short
         assert got[-1] == [events(delta(type="text_delta", text="a" * len(long)))]
+
+
+def test_events_that_differ_in_their_text_alone_are_joined_as_written() -> None:
+    """Also where the JSON is written otherwise than here, and with quotes in the text; what is no text stays."""
+    written = b'data: {"type":"content_block_delta","index":0,"delta":{"text":%s,"type":"text_delta"}}\n\n'
+    came = [written % text for text in (b'"\xc3\xa4\\""', b'"\\ud83d"', b'"\\ude00"')]
+    assert joined_events(came) == [written % b'"\xc3\xa4\\"\\ud83d\\ude00"']
+    odd = [written % b'"a"', written % b'"\\"', written % b'"\\x"']
+    assert joined_events(odd) == odd
+
+
+def test_all_that_a_client_was_sent_is_looked_at_joined() -> None:
+    """LiteLLM finds the same text in a message's stream at its end, long or short, and does so with few events."""
+    pytest.importorskip("litellm.proxy.pass_through_endpoints.streaming_handler")
+    utils = pytest.importorskip("litellm.proxy.utils")
+    if not hasattr(utils, "served_stream_output_texts"):
+        pytest.skip("this LiteLLM doesn't look at what was sent")
+    start, opened, piece, *ends = samples.message_events("a")
+    pieces = LARGE // len(events(piece)) + 1
+    keep_little()
+    for number in (1, pieces):
+        sent = [events(event) for event in (start, opened, *[piece] * number, *ends)]
+        assert utils.served_stream_output_texts(sent) == ("a" * number,)
+        assert utils.served_stream_output_texts.__wrapped__(sent) == ("a" * number,)
+    assert len(joined_events(sent)) == 6
