@@ -1,4 +1,4 @@
-"""Shares the cookies of users between the processes of one proxy, through a file.
+"""Shares the cookies of users between the processes of one proxy, through a file; `redis_cookies`, between machines.
 
     call    another process has changed something? ── the user's rows ──> jar
     answer  with set-cookie ── what is new in the jar, and what has gone ──> rows
@@ -66,6 +66,23 @@ class Changes(Protocol):
     def total(self) -> int: ...
 
 
+class Shelf(Protocol):
+    """Holds the cookies of users by upstream and user, for more processes than this one."""
+
+    async def ready(self) -> None:
+        """Return when it can be read."""
+
+    def jar(self, upstream: str, user_id: str, jar: CookieJar) -> SharedJar: ...
+
+    def version(self) -> int: ...
+
+    def read(self, upstream: str, user_id: str) -> Rows | None: ...
+
+    def write(self, upstream: str, user_id: str, new: Rows, gone: Iterable[str]) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
 class CookieFile:
     """Cookies by upstream and user in a SQLite file at `path`, which only its owner can read.
 
@@ -78,6 +95,9 @@ class CookieFile:
         self._most = most
         self._db: sqlite3.Connection | None = None
         self._complained = False
+
+    async def ready(self) -> None:
+        """Return at once: it is read when there is something new."""
 
     def jar(self, upstream: str, user_id: str, jar: CookieJar) -> SharedJar:
         """Return what keeps `jar` in step with the file; nothing is read yet."""
@@ -114,7 +134,7 @@ class CookieFile:
                 db.execute("DELETE FROM cookies WHERE upstream = ? AND user_id = ?", old)
         self._changes.add(1)
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Close this process's connection. Idempotent."""
         if self._db is not None:
             self._db.close()
@@ -148,8 +168,8 @@ class CookieFile:
 class SharedJar:
     """Keeps a cookie jar in step with what other processes know of the same user."""
 
-    def __init__(self, file: CookieFile, upstream: str, user_id: str, jar: CookieJar) -> None:
-        self._file = file
+    def __init__(self, shelf: Shelf, upstream: str, user_id: str, jar: CookieJar) -> None:
+        self._shelf = shelf
         self._whose = (upstream, user_id)
         self._jar = jar
         self._version: int | None = None
@@ -158,10 +178,10 @@ class SharedJar:
 
     def take(self) -> None:
         """Bring what others have learnt since into the jar."""
-        version = self._file.version()
+        version = self._shelf.version()
         if version == self._version:
             return
-        rows = self._file.read(*self._whose)
+        rows = self._shelf.read(*self._whose)
         if rows is None:
             return
         for place in self._known.keys() - rows.keys():
@@ -178,7 +198,7 @@ class SharedJar:
         new = {place: text for place, text in now.items() if self._known.get(place) != text}
         gone = self._known.keys() - now.keys()
         if new or gone:
-            self._file.write(*self._whose, new, gone)
+            self._shelf.write(*self._whose, new, gone)
             self._known = now
 
 

@@ -21,7 +21,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from proxies.cookies import CookieFile, SharedJar
+from proxies.cookies import SharedJar, Shelf
 from proxies.egress import AnswerLimits, Guard
 
 CONNECT_TIMEOUT = 10.0
@@ -69,7 +69,7 @@ class _Sessions:
         max_sessions: int = MAX_SESSIONS,
         limits: AnswerLimits | None = None,
         transport: Callable[[str], httpx.AsyncBaseTransport] | None = None,
-        cookies: CookieFile | None = None,
+        cookies: Shelf | None = None,
     ) -> None:
         self._cookies = cookies
         self._jars: dict[tuple[str, str], SharedJar] = {}
@@ -88,6 +88,8 @@ class _Sessions:
         Raises `RuntimeError` after `aclose`.
         """
         key = (upstream.rstrip("/"), user_id)
+        if self._cookies is not None:
+            await self._cookies.ready()
         async with self._lock:
             if self._closed:
                 raise RuntimeError("the sessions are closed")
@@ -116,7 +118,7 @@ class _Sessions:
             self._jars.clear()
             self._pools.clear()
         if self._cookies is not None:
-            self._cookies.close()
+            await self._cookies.aclose()
         for session in sessions:
             await session.aclose()
         for pool in pools:

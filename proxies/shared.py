@@ -8,7 +8,9 @@ from __future__ import annotations
 import mmap
 from pathlib import Path
 
-from proxies.cookies import CookieFile
+from proxies.config.sharing import SharedStore
+from proxies.cookies import CookieFile, Shelf
+from proxies.redis_cookies import RedisCookies
 
 
 class Count:
@@ -50,7 +52,13 @@ class Shared:
         """How many requests each worker answers."""
         self.pids = Count(self)
         """The process id of each worker, 0 of one that has ended."""
-        self.cookies = CookieFile(folder / "cookies.sqlite", Count(self)) if folder else None
+        self.cookies: Shelf | None = CookieFile(folder / "cookies.sqlite", Count(self)) if folder else None
+
+    def through(self, store: SharedStore | None) -> Shared:
+        """Keep the cookies in the store of several machines, where there is one. Idempotent; returns itself."""
+        if store is not None and not isinstance(self.cookies, RedisCookies):
+            self.cookies = RedisCookies(store)
+        return self
 
     def count(self) -> Count:
         """Return a new count, of which a worker takes its part along when it ends."""

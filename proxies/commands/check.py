@@ -160,11 +160,16 @@ def _memory(config: ProxyConfig) -> dict[str, Any]:
 
 
 def _store(config: ProxyConfig, memory: ContextRetrieval) -> dict[str, Any]:
-    embedded = memory.store == "embedded"
+    if memory.store == "embedded":
+        where = str(config.beside(memory.path or ""))
+    elif memory.store == "shared":
+        where = redact_url(config.shared_store.url if config.shared_store else "")
+    else:
+        where = redact_url(memory.base_url)
     return {
         "store": memory.store,
-        "where": str(config.beside(memory.path)) if embedded and memory.path else redact_url(memory.base_url),
-        "key_is_set": None if embedded else memory.api_key is not None,
+        "where": where,
+        "key_is_set": memory.api_key is not None if memory.store == "supermemory" else None,
         "container_tag": memory.container_tag,
         "query_strategy": memory.query_strategy,
         "injection_strategy": memory.injection_strategy,

@@ -90,6 +90,7 @@ def load_config(path: str | Path) -> ProxyConfig:
         problems.found += explain(error, file, ProxyConfig)
     else:
         _check_memory_header(config, problems)
+        _check_shared(config.context_retrieval, (MEMORY_KEY,), config, problems)
         _check_memory_overrides(config, problems)
         _check_places(config, problems)
     if problems.found:
@@ -234,12 +235,20 @@ def _check_memory_header(config: ProxyConfig, problems: _Problems) -> None:
 
 def _check_memory_overrides(config: ProxyConfig, problems: _Problems) -> None:
     for index, deployment in enumerate(config.model_list):
+        at: Loc = ("model_list", index, "model_info", MEMORY_KEY)
         try:
-            config.memory_of([deployment])
+            settings = config.memory_of([deployment])
         except ValidationError as error:
-            at: Loc = ("model_list", index, "model_info", MEMORY_KEY)
             for problem in explain(error, problems.file, ContextRetrieval, at):
                 problems.found.append(problem)
+        else:
+            if deployment.memory_overrides:
+                _check_shared(settings, at, config, problems)
+
+
+def _check_shared(settings: ContextRetrieval, loc: Loc, config: ProxyConfig, problems: _Problems) -> None:
+    if settings.enabled and settings.store == "shared" and config.shared_store is None:
+        problems.add((*loc, "store"), "needs the section `shared_store` with the `url` of a Redis")
 
 
 def _check_places(config: ProxyConfig, problems: _Problems) -> None:

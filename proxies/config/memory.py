@@ -39,12 +39,12 @@ class ContextRetrieval(_Strict):
     """Holds what is remembered, where it is looked up and where it goes. Lengths in characters, times in seconds."""
 
     enabled: bool = False
-    store: Literal["supermemory", "embedded"] = "supermemory"
+    store: Literal["supermemory", "embedded", "shared"] = "supermemory"
     base_url: str = SUPERMEMORY_URL
     api_key: str | None = Field(None, repr=False)
     container_tag: str = USER_ID
     path: str | None = Field(None, description="the embedded store's file")
-    write_back: bool = Field(False, description="the embedded store learns from finished answers")
+    write_back: bool = Field(False, description="a store of our own learns from finished answers")
     query_strategy: QueryStrategy = "last_user"
     injection_strategy: InjectionStrategy = "dual"
     max_results: _Count = 5
@@ -85,11 +85,13 @@ class ContextRetrieval(_Strict):
         if not self.enabled:
             return self
         if self.store == "supermemory" and self.api_key is None:
-            raise ValueError("needs `api_key`, such as os.environ/SUPERMEMORY_API_KEY (or `store: embedded`)")
+            raise ValueError(
+                "needs `api_key`, such as os.environ/SUPERMEMORY_API_KEY (or `store: embedded`, `store: shared`)"
+            )
         if self.store == "embedded" and not self.path:
             raise ValueError("needs `path`, the file of the embedded store")
         if self.store == "supermemory" and self.write_back:
-            raise ValueError("`write_back` is for `store: embedded` only")
+            raise ValueError("`write_back` is for `store: embedded` and `store: shared` only")
         return self
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> ContextRetrieval:

@@ -1,4 +1,4 @@
-"""The proxies' configuration: LiteLLM's own config.yaml plus `user_id_mappings`, `context_retrieval` and `limits`.
+"""The proxies' configuration: LiteLLM's own config.yaml plus sections of our own (`OUR_SECTIONS`).
 
 config.yaml ──load_config──> ProxyConfig   every `os.environ/NAME` resolved, every mistake reported at once
                                  │
@@ -21,6 +21,7 @@ from proxies.config.limits import Limits
 from proxies.config.memory import ContextRetrieval
 from proxies.config.patterns import compiled
 from proxies.config.providers import provider_of
+from proxies.config.sharing import SharedStore
 from proxies.support.redact import redact_json
 from proxies.support.yamlfile import Loc, YamlFile, dotted_path
 
@@ -45,7 +46,7 @@ ANY_ORIGIN = "*"
 """In `general_settings.cors_origins`: every page."""
 
 MEMORY_KEY = "context_retrieval"
-OUR_SECTIONS = ("user_id_mappings", MEMORY_KEY, "limits")
+OUR_SECTIONS = ("user_id_mappings", MEMORY_KEY, "limits", "shared_store")
 _MODELLED = ("model_list", "general_settings", "litellm_settings", "router_settings", "environment_variables")
 # The further top-level keys that LiteLLM 1.106.2 reads; `include` is left out, see `_check_top_level`.
 LITELLM_SECTIONS = (
@@ -259,6 +260,7 @@ class ProxyConfig(_Redacted):
     user_id_mappings: UserIdMappings = UserIdMappings()
     context_retrieval: ContextRetrieval = ContextRetrieval()
     limits: Limits = Limits()
+    shared_store: SharedStore | None = None
     other_sections: dict[str, Any] = Field(default_factory=dict, description="LiteLLM's, by top-level key")
 
     _file: YamlFile | None = PrivateAttr(None)

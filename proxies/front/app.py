@@ -37,7 +37,7 @@ def build_app(
     With `shared` it is one of several workers, whose limits, metrics and cookies are those of all.
     """
 
-    shared = shared or Shared()
+    shared = (shared or Shared()).through(config.shared_store)
     memories = memory or Memory(config, MemorySessionManager(cookies=shared.cookies))
     metrics = Metrics(backend.sessions, backend.restarts, shared)
     places = Places(config.limits.max_concurrent_requests, shared.requests)

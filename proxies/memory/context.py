@@ -20,8 +20,10 @@ from typing import Any, Literal
 from proxies.backend import Stream
 from proxies.config.memory import ContextRetrieval
 from proxies.config.models import Deployment, ProxyConfig
+from proxies.config.sharing import SharedStore
 from proxies.memory.embedded import EmbeddedStore
 from proxies.memory.routing import Routing
+from proxies.memory.shared import SharedMemories
 from proxies.memory.store import Store, StoreError
 from proxies.memory.strategies import Injection, Layout, Turn, find_turn, inject, is_injected, render
 from proxies.memory.supermemory import Supermemory
@@ -137,7 +139,7 @@ class Memory:
             d.model_name: config.memory_of(config.group(d.model_name)) for d in config.model_list
         }
         self._sessions = sessions or MemorySessionManager()
-        self._stores: dict[ContextRetrieval | Path, Store] = {}
+        self._stores: dict[ContextRetrieval | Path | SharedStore, Store] = {}
         self._turns: OrderedDict[tuple[ContextRetrieval, str, str], _Entry] = OrderedDict()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -251,14 +253,23 @@ class Memory:
                 entry.stale = True
 
     def _store(self, settings: ContextRetrieval) -> Store:
-        key: ContextRetrieval | Path = settings
+        key: ContextRetrieval | Path | SharedStore = settings
         if settings.store == "embedded":
             key = self._config.beside(str(settings.path))
+        elif settings.store == "shared" and self._config.shared_store is not None:
+            key = self._config.shared_store
         if key not in self._stores:
-            self._stores[key] = (
-                EmbeddedStore(key) if isinstance(key, Path) else Supermemory(settings, self._sessions)
-            )
+            self._stores[key] = self._made(key)
         return self._stores[key]
+
+    def _made(self, key: ContextRetrieval | Path | SharedStore) -> Store:
+        match key:
+            case Path():
+                return EmbeddedStore(key)
+            case SharedStore():
+                return SharedMemories(key)
+            case _:
+                return Supermemory(key, self._sessions)
 
     def _background(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.ensure_future(work)

@@ -13,29 +13,19 @@ A file that can't be used is tried again at each call, and one that was deleted 
 from __future__ import annotations
 
 import asyncio
-import math
-import re
 import sqlite3
 import time
-import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from proxies.memory.store import Memories, Result, StoreError
+from proxies.memory.store import Memories, StoreError
+from proxies.memory.words import MAX_TEXT, MAX_TURNS, asked_for, rarity, result, weight, words
 
 Value = TypeVar("Value")
 
-MAX_TURNS = 5000
-"""Turns kept of one user; the oldest go first."""
-MAX_TEXT = 8000
-"""Characters kept of what was said, and of what was answered."""
-MAX_WORDS = 64
-"""Words of a question that are looked up: the last ones, since questions stand at the end."""
-
-_WORD = re.compile(r"[^\W_]+")
 _BUSY_SECONDS = 5.0
 _SHAPE = 2
 """The number of the tables' form, as the file says it in `user_version`; the first had FTS5's index of all users."""
@@ -63,9 +53,6 @@ PRAGMA user_version = {_SHAPE};
 _LATEST = "SELECT id, said, answered FROM turns WHERE user_id = ? ORDER BY id DESC LIMIT ?"
 _OLDEST = "SELECT id, said, answered FROM turns WHERE user_id = ? ORDER BY id DESC LIMIT -1 OFFSET ?"
 _SAME = "SELECT id, said, answered FROM turns WHERE user_id = ? AND said = ?"
-_SATURATION = 1.2
-"""How soon a word that comes again and again in a turn counts no more, as in BM25."""
-
 FileId = tuple[int, int]
 
 
@@ -203,7 +190,7 @@ def _in_shape(db: sqlite3.Connection) -> None:
 
 
 def _search(db: sqlite3.Connection, query: str, user_id: str, limit: int) -> Memories:
-    asked = list(dict.fromkeys(_words(query)))[-MAX_WORDS:]
+    asked = asked_for(query)
     turns = _matching(db, asked, user_id)[:limit]
     rows: dict[int, tuple[str, str]] = {}
     for turn in turns:
@@ -212,7 +199,7 @@ def _search(db: sqlite3.Connection, query: str, user_id: str, limit: int) -> Mem
     for turn, said, answered in db.execute(_LATEST, (user_id, limit)):
         if len(rows) < limit:
             rows.setdefault(turn, (said, answered))
-    return Memories(results=tuple(_result(said, answered, asked) for said, answered in rows.values()))
+    return Memories(results=tuple(result(said, answered, asked) for said, answered in rows.values()))
 
 
 def _matching(db: sqlite3.Connection, asked: list[str], user_id: str) -> list[int]:
@@ -223,9 +210,9 @@ def _matching(db: sqlite3.Connection, asked: list[str], user_id: str) -> list[in
         found = db.execute(
             "SELECT turn, times FROM words WHERE user_id = ? AND word = ?", (user_id, word)
         ).fetchall()
-        rarity = math.log(1 + total / (len(found) + 0.5))
+        rare = rarity(total, len(found))
         for turn, times in found:
-            scores[turn] = scores.get(turn, 0.0) + rarity * times / (times + _SATURATION)
+            scores[turn] = scores.get(turn, 0.0) + rare * weight(times)
     return sorted(scores, key=lambda turn: (scores[turn], turn), reverse=True)
 
 
@@ -242,7 +229,7 @@ def _remember(db: sqlite3.Connection, user_id: str, said: str, answered: str) ->
 
 
 def _index(db: sqlite3.Connection, user_id: str, turn: int, said: str, answered: str) -> None:
-    times = Counter(_words(f"{said} {answered}"))
+    times = Counter(words(f"{said} {answered}"))
     db.executemany(
         "INSERT INTO words (user_id, word, turn, times) VALUES (?, ?, ?, ?)",
         sorted((user_id, word, turn, count) for word, count in times.items()),
@@ -254,21 +241,6 @@ def _forget(db: sqlite3.Connection, user_id: str, turns: list[tuple[int, str, st
     for turn, said, answered in turns:
         db.executemany(
             "DELETE FROM words WHERE user_id = ? AND word = ? AND turn = ?",
-            [(user_id, word, turn) for word in sorted(set(_words(f"{said} {answered}")))],
+            [(user_id, word, turn) for word in sorted(set(words(f"{said} {answered}")))],
         )
         db.execute("DELETE FROM turns WHERE id = ?", (turn,))
-
-
-def _result(said: str, answered: str, words: list[str]) -> Result:
-    """Its similarity is the share of the question's words that stand in it."""
-    own = set(_words(f"{said} {answered}"))
-    share = sum(word in own for word in words) / len(words) if words else 0.0
-    return Result(f"The user said: {said} The answer was: {answered}", share)
-
-
-def _words(text: str) -> list[str]:
-    """The words of a text, without case and accents."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    if not plain.isascii():
-        plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
-    return _WORD.findall(plain)

@@ -1,4 +1,4 @@
-"""Says what a memory store can be asked; Supermemory and the embedded store are two."""
+"""Says what a memory store can be asked; Supermemory, the embedded and the shared store can be."""
 
 from __future__ import annotations
 

@@ -23,5 +23,5 @@ def create_app(config: ProxyConfig | None = None, *, shared: Shared | None = Non
     config = config or config_from_environment()
     if problems := sdk_problems(config):
         raise ConfigError(problems)
-    shared = shared or Shared()
+    shared = (shared or Shared()).through(config.shared_store)
     return build_app(config, SdkBackend(config, cookies=shared.cookies), shared=shared)

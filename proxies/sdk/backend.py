@@ -22,7 +22,7 @@ import httpx
 from proxies.answers import asked_at
 from proxies.backend import Call, Reply
 from proxies.config.models import Deployment, ProxyConfig
-from proxies.cookies import CookieFile
+from proxies.cookies import Shelf
 from proxies.counting import count_tokens
 from proxies.dialects.kinds import KINDS
 from proxies.egress import UNASKED, UNREAD, Guard, add_hooks, noting_calls
@@ -46,7 +46,7 @@ class SdkBackend:
         self,
         config: ProxyConfig,
         sessions: LiteLLMSessionManager | None = None,
-        cookies: CookieFile | None = None,
+        cookies: Shelf | None = None,
     ) -> None:
         self._config = config
         self._sessions = sessions or LiteLLMSessionManager(

@@ -89,7 +89,7 @@ def _joining(original: Any) -> Any:
 
 
 def _joining_first(original: Any) -> Any:
-    """What looks at all that a client was sent, on the event loop; at fewer events, with the same texts."""
+    """Have the events joined first that it looks at, on the event loop, once a client was sent them all."""
 
     @functools.wraps(original)
     def texts(chunks: Any) -> Any:

@@ -68,6 +68,7 @@ MUTATIONS = (
         {
             "proxies/sessions.py": (
                 ("async def get_session(", "def get_session("),
+                ("            await self._cookies.ready()\n", "            pass\n"),
                 (
                     "async with self._lock:\n            if self._closed:",
                     "if True:\n            if self._closed:",

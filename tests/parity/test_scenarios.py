@@ -42,6 +42,8 @@ NOT_AS_SCENARIO = {
     "limits.fair",  # a matter of time, not of what comes out
     "limits.patterns",  # a matter of time, not of what comes out
     "limits.slow",  # needs a client that stops in the middle of its request
+    "memory.shared",  # as memory.embedded, in a Redis: tests/proxies/memory/test_own_stores.py
+    "sessions.shared",  # takes two machines: tests/live/test_machines_live.py
     "memory.embedded",  # needs no wire: a file of the proxy's own, and its words
     "health.not-ready",  # needs a backend that is down
     "routes.absolute-form",  # a way to write a target that HTTP libraries don't have

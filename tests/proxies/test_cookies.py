@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -18,13 +18,13 @@ Pair = tuple[CookieFile, CookieFile]
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Iterator[Pair]:
+async def files(tmp_path: Path) -> AsyncIterator[Pair]:
     """One file as two processes have it open; what they count they have in common."""
     changes = Count(Shared())
     made = CookieFile(tmp_path / "cookies.sqlite", changes), CookieFile(tmp_path / "cookies.sqlite", changes)
     yield made
     for file in made:
-        file.close()
+        await file.aclose()
 
 
 def answer(request: httpx.Request) -> httpx.Response:
@@ -98,7 +98,7 @@ async def test_nothing_is_read_until_something_changed(files: Pair, monkeypatch:
     await manager.aclose()
 
 
-def test_only_so_many_are_kept(tmp_path: Path) -> None:
+async def test_only_so_many_are_kept(tmp_path: Path) -> None:
     """Those go first whose cookies changed longest ago; and nobody but the owner can read the file."""
     path = tmp_path / "cookies.sqlite"
     file = CookieFile(path, Count(Shared()), most=2)
@@ -106,7 +106,7 @@ def test_only_so_many_are_kept(tmp_path: Path) -> None:
         file.write("https://a", user, {user: "{}"}, ())
     assert [user for user in ("ann", "bob", "eve") if file.read("https://a", user)] == ["ann", "eve"]
     assert path.stat().st_mode & 0o777 == 0o600
-    file.close()
+    await file.aclose()
 
 
 def test_a_file_that_fails_costs_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

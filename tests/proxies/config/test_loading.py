@@ -245,6 +245,47 @@ def test_litellms_own_sections_are_accepted(write: Write, section: str) -> None:
     assert load_config(write(text)).master_key == KEY
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1",
+        "redis://ann:p%40ss@redis.test:6380/2",
+        "rediss://redis.test",
+        "unix:///run/redis.sock",
+    ],
+)
+def test_a_store_that_machines_share(write: Write, url: str) -> None:
+    """It is a Redis, by any of its addresses; what memories need of it is there."""
+    memory = "context_retrieval: {enabled: true, store: shared, write_back: true}\n"
+    config = load_config(write(f"{MINIMAL}shared_store: {{url: '{url}', prefix: team}}\n{memory}"))
+    assert config.shared_store is not None
+    assert (config.shared_store.url, config.shared_store.prefix) == (url, "team")
+    assert "p%40ss" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a", "redis://", "unix://", "redis://a:port", "127.0.0.1:6379", "redis://[a"]
+)
+def test_a_shared_store_that_is_none(write: Write, url: str) -> None:
+    [problem] = _problems(write(f"{MINIMAL}shared_store: {{url: '{url}'}}\n"))
+    assert problem.startswith("8: shared_store.url: must be the URL of a Redis: redis://HOST:6379/0")
+
+
+def test_a_shared_store_needs_its_package(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    [problem] = _problems(write(f"{MINIMAL}shared_store: {{url: 'redis://a'}}\n"))
+    assert problem == "8: shared_store.url: needs the package redis: pip install 'proxy-parity[redis]'"
+
+
+def test_memories_in_a_shared_store_need_one(write: Write) -> None:
+    """For all models, or for one whose own settings say so."""
+    [problem] = _problems(write(f"{MINIMAL}context_retrieval: {{enabled: true, store: shared}}\n"))
+    assert problem == "8: context_retrieval.store: needs the section `shared_store` with the `url` of a Redis"
+    own = "model_info: {context_retrieval: {enabled: true, store: shared}}\n    litellm_params:"
+    [problem] = _problems(write(MINIMAL.replace("litellm_params:", own)))
+    assert "model_info.context_retrieval.store: needs the section `shared_store`" in problem
+
+
 def test_a_repeated_model_name_is_a_group(write: Write) -> None:
     """As in LiteLLM, deployments with one name are alternatives."""
     entry = MINIMAL[MINIMAL.index("  - model_name") : MINIMAL.index("general_settings")]

@@ -24,7 +24,7 @@ def test_off_unless_it_is_turned_on() -> None:
     [
         ({"enabled": True}, "needs `api_key`"),
         ({"enabled": True, "store": "embedded"}, "needs `path`"),
-        ({"enabled": True, "api_key": KEY, "write_back": True}, "`store: embedded` only"),
+        ({"enabled": True, "api_key": KEY, "write_back": True}, "`store: embedded` and `store: shared` only"),
         ({"container_tag": "everyone"}, "must contain {user_id}"),
         ({"base_url": "api.supermemory.ai"}, "must be a URL"),
         ({"base_url": "http://[/"}, "must be a URL"),
