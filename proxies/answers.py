@@ -23,14 +23,17 @@ import httpx
 
 from proxies.chunks import (
     FINISH_REASONS,
+    MOST_SENTENCE,
     UNREADABLE,
     Unfinished,
+    cut,
     data_of,
     event_of,
     events,
     parsed,
     quoted,
     repaired,
+    short_error,
     unknown_end,
 )
 from proxies.claude_messages import mended_events, mended_message, message_events
@@ -41,6 +44,8 @@ _route: ContextVar[str] = ContextVar("route", default="")
 _USAGE_WANTED = re.compile(rb'"include_usage"\s*:\s*true')
 _OPENAI_PACKAGE = "x-stainless-lang"
 """The header by which a request of the openai package is known."""
+
+_MOST_ERROR = 1024 * 1024
 
 _HEADS = (b"data:", b"event:", b":", b"id:", b"retry:")
 
@@ -124,7 +129,27 @@ def _without_placeholder(message: Json) -> Json:
 
 
 def mended_error(body: bytes) -> bytes:
-    """The body of an error, with its sentence where OpenAI has it; what has it there already, and a page, as it is."""
+    """The body of an error, with its sentence where OpenAI has it; what has it there already, and a page, as it is.
+
+    None of it is longer than `MOST_SENTENCE` says, of a page the beginning; a megabyte isn't looked at.
+    """
+    if len(body) > _MOST_ERROR:
+        return _beginning(body)
+    found = _with_sentence(body)
+    if len(found) <= MOST_SENTENCE:
+        return found
+    document = parsed(found)
+    if not isinstance(document, dict) or not isinstance(document.get("error"), dict | str):
+        return _beginning(found)
+    short = {"error": short_error(document["error"])}
+    return json.dumps({"type": "error", **short} if document.get("type") == "error" else short).encode()
+
+
+def _beginning(page: bytes) -> bytes:
+    return cut(page[: 2 * MOST_SENTENCE].decode("utf-8", "replace")).encode()
+
+
+def _with_sentence(body: bytes) -> bytes:
     document = parsed(body)
     if document is None or (isinstance(document, dict) and _has_sentence(document.get("error"))):
         return body
@@ -264,7 +289,7 @@ def _mended_completion(
         reason = choice.get("finish_reason")
         if reason is not None and reason not in FINISH_REASONS:
             error = choice.get("error")
-            return body, (error.get("message") if isinstance(error, dict) else None) or unknown_end(reason)
+            return body, _sentence(error) or unknown_end(reason)
         message = choice.get("message")
         calls = message.get("tool_calls") or [] if isinstance(message, dict) else None
         if not isinstance(message, dict) or not isinstance(calls, list):
@@ -313,26 +338,30 @@ _SENTENCES = (
 _HOLDERS = ("error", "errors", "fault", "detail", "message", "data", "response", "base_resp")
 
 
-def _sentence(document: Json, depth: int = 0) -> str:
+def _sentence(document: Json) -> str:
     """The sentence in an error of any shape; empty where there is none."""
+    return cut(_said(document))
+
+
+def _said(document: Json, depth: int = 0) -> str:
     if depth > 4:
         return ""
     if isinstance(document, str):
         return document.strip()
     if isinstance(document, list):
-        found = [said for item in document[:20] if (said := _sentence(item, depth + 1))]
+        found = [said for item in document[:20] if (said := _said(item, depth + 1))]
         return "; ".join(dict.fromkeys(found))
     if not isinstance(document, dict):
         return ""
     error = document.get("error")
-    if isinstance(error, dict | list) and (said := _sentence(error, depth + 1)):
+    if isinstance(error, dict | list) and (said := _said(error, depth + 1)):
         return said
     for name in _SENTENCES:
         for key, value in document.items():
             if key.lower() == name.lower() and isinstance(value, str) and value.strip():
                 return value
     for name in _HOLDERS:
-        if said := _sentence(document.get(name), depth + 1):
+        if said := _said(document.get(name), depth + 1):
             return said
     return ""
 

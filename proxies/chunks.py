@@ -41,6 +41,35 @@ _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 Chunk = dict[str, Any]
 
 
+MOST_SENTENCE = 8192
+"""Characters of an error's sentence: LiteLLM looks for secrets in it six times, 0.5 ms per 1,000 characters each."""
+
+_MOST_NAME = 256
+
+
+def cut(sentence: str) -> str:
+    """A sentence of an error, of which no more is kept than anybody reads, and no half of a word: it may be a key."""
+    if len(sentence) <= MOST_SENTENCE:
+        return sentence
+    kept = sentence[: MOST_SENTENCE - 1]
+    return f"{kept[: max(kept.rfind(' '), MOST_SENTENCE // 2)]}…"
+
+
+def short_error(error: Any) -> Any:
+    """The same error with a sentence that is cut, and without anything else that is long; itself where it is short."""
+    if isinstance(error, str):
+        return cut(error)
+    if not isinstance(error, dict) or len(json.dumps(error)) <= MOST_SENTENCE:
+        return error
+    short = {
+        name: value
+        for name, value in error.items()
+        if name in ("type", "param", "code", "status") and len(json.dumps(value)) <= _MOST_NAME
+    }
+    message = error.get("message")
+    return {**short, "message": cut(message)} if isinstance(message, str) else short
+
+
 class Unfinished(httpx.RemoteProtocolError):
     """An answer that is none; the text says why."""
 
@@ -184,6 +213,8 @@ class Chunks:
         """The chunks that stand for `chunk`: itself, where nothing is wrong with it."""
         if chunk.get("error"):
             self._failed = True  # LiteLLM says so
+            short = short_error(chunk["error"])
+            chunk = chunk if short is chunk["error"] else {**chunk, "error": short}
         if not self.without_usage:
             none = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
             # Another dialect has to have a number, and no place for a mark.
@@ -211,7 +242,7 @@ class Chunks:
         if reason and reason not in FINISH_REASONS:
             if isinstance(choice.get("error"), dict):
                 self._failed = True
-                yield {**chunk, "error": choice["error"]}
+                yield {**chunk, "error": short_error(choice["error"])}
                 return
             self.failure = unknown_end(reason)
             reason = None

@@ -9,7 +9,17 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from proxies.chunks import FINISH_REASONS, UNREADABLE, Unfinished, data_of, events, parsed, unknown_end
+from proxies.chunks import (
+    FINISH_REASONS,
+    MOST_SENTENCE,
+    UNREADABLE,
+    Unfinished,
+    data_of,
+    events,
+    parsed,
+    short_error,
+    unknown_end,
+)
 
 Json = Any
 
@@ -31,6 +41,8 @@ async def mended_events(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         document = parsed(data_of(event))
         if isinstance(document, dict):
             ended = ended or document.get("type") in ("message_stop", "error")
+            if document.get("type") == "error" and len(event) > MOST_SENTENCE:
+                event = _named_event({"type": "error", "error": short_error(document.get("error"))})
             thought = thought or _thinks(document.get("content_block"))
             delta = document.get("delta")
             if isinstance(delta, dict) and _unknown_stop(delta.get("stop_reason")):

@@ -13,6 +13,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from proxies.chunks import cut
 from proxies.support.jsontext import text_or_none
 from proxies.support.redact import MASK, redact_text
 
@@ -155,4 +156,4 @@ def _parsed(text: str) -> dict[str, Any] | str | None:
 
 def _fit(sentence: str) -> str:
     # The process masks with a word of its own; one mask for both, before ours looks at the surroundings.
-    return redact_text(sentence.replace("REDACTED", MASK)).strip()
+    return redact_text(cut(sentence).replace("REDACTED", MASK)).strip()

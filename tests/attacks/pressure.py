@@ -27,6 +27,8 @@ from parity.targets.stack import START_DEADLINE, ProxyProcess
 from tests import samples
 from tests.attacks.far_end import Trap, environment
 
+COMPLAIN = "Complain at length."
+"""A question that the provider refuses in 900 kB."""
 KEY = "sk-of-the-attacks-0123456789abcdef"
 
 
@@ -81,9 +83,17 @@ class Provider:
                 lengths = [row for row in head.lower().split(b"\r\n") if row.startswith(b"content-length:")]
                 body = await reader.readexactly(int(lengths[0].split(b":")[1]) if lengths else 0)
                 self.calls += 1
-                if b'"stream":true' in body.replace(b" ", b""):
+                if COMPLAIN.encode() not in body and b'"stream":true' in body.replace(b" ", b""):
                     await self._flood(writer, path)
                     break
+                if COMPLAIN.encode() in body:
+                    answer = json.dumps({"error": {"message": "That is wrong. " * 60_000}}).encode()
+                    writer.write(
+                        b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
+                        % (len(answer), answer)
+                    )
+                    await writer.drain()
+                    continue
                 answer = json.dumps(
                     samples.message() if "/messages" in path else samples.completion()
                 ).encode()

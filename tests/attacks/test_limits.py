@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from parity.targets.arms import ARMS, Arm
-from tests.attacks.pressure import KEY, Provider, Watch, serving
+from tests.attacks.pressure import COMPLAIN, KEY, Provider, Watch, serving
 
 pytestmark = [
     pytest.mark.live,
@@ -157,6 +157,23 @@ def test_a_stream_does_not_outlive_its_client(proxy: Attacked, path: str, model:
         closed = closed_after(proxy.provider, left)
     assert closed < WITHIN * BUSY
     assert served < WITHIN * BUSY
+    assert watch.slowest < AT_MOST * BUSY
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+@pytest.mark.parametrize("model", ["openai", "claude"])
+def test_a_long_refusal_keeps_nobody_waiting(proxy: Attacked, path: str, model: str, stream: bool) -> None:
+    """A provider may quote a whole request in its error: nobody waits while that is looked through."""
+    asked = {"input": COMPLAIN} if path == "/v1/responses" else {"messages": [{**HI[0], "content": COMPLAIN}]}
+    with Watch(proxy.url).running() as watch:
+        answer = proxy.ask(path, {**asked, "model": model, "max_tokens": 5, "stream": stream})
+        began = time.monotonic()
+        assert proxy.ask("/v1/chat/completions", HELLO).status_code == 200
+        assert time.monotonic() - began < WITHIN
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].startswith("That is wrong. That is wrong.")
+    assert len(answer.content) < 10_000
     assert watch.slowest < AT_MOST * BUSY
 
 

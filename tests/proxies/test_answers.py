@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
 import httpx
@@ -20,13 +20,14 @@ from proxies.answers import (
     status_within,
     upstream_kind,
 )
-from proxies.chunks import UNREADABLE, WRITTEN, Unfinished, data_of, events
+from proxies.chunks import MOST_SENTENCE, UNREADABLE, WRITTEN, Unfinished, cut, data_of, events
 from proxies.egress import Guard
 from tests import samples
 
 CHAT, MESSAGES = "chat/completions", "messages"
 OF_OPENAI = {"x-stainless-lang": "python"}
 SAID = "Key not valid."
+LONG = "A word. " * 20_000
 
 
 class Body(httpx.AsyncByteStream):
@@ -42,11 +43,12 @@ def dumped(document: Any) -> bytes:
     return json.dumps(document).encode()
 
 
-async def parsed(body: bytes) -> list[Any]:
+async def parsed(body: bytes | AsyncIterable[bytes]) -> list[Any]:
+    pieces = aiter(Body(body) if isinstance(body, bytes) else body)
     return [
         json.loads(data) if (data := data_of(event)).startswith("{") else data
-        async for event in events(Body(body))
-    ]  # type: ignore[arg-type]
+        async for event in events(pieces)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +87,61 @@ def test_an_errors_sentence_is_found(document: Any) -> None:
 def test_an_error_that_needs_nothing_stays(body: bytes) -> None:
     """What has its sentence in the right place, or none at all, is LiteLLM's to read."""
     assert mended_error(body) is body
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"error": {"message": LONG, "type": "t", "code": 7}},
+        {"type": "error", "error": {"message": LONG, "type": "t"}},
+        {"error": LONG},
+        {"detail": LONG},
+        {"error": {"message": "Short.", "metadata": LONG}},
+        [{"error": {"message": LONG}}],
+    ],
+)
+def test_a_long_error_is_cut(document: Any) -> None:
+    """LiteLLM would look through all of it several times, while nobody else is served; what it is about stays."""
+    mended = mended_error(dumped(document))
+    assert len(mended) < 2 * MOST_SENTENCE
+    made = json.loads(mended)
+    error = made["error"]
+    sentence = error if isinstance(error, str) else error["message"]
+    assert sentence in ("Short.", cut(LONG))
+    if isinstance(document, dict) and isinstance(given := document.get("error"), dict):
+        assert {**error, "message": ""} == {
+            name: value for name, value in {**given, "message": ""}.items() if name != "metadata"
+        }
+        assert made.get("type") == document.get("type")
+
+
+@pytest.mark.parametrize("body", [b"<html>" + b"word " * 9000, b"{" * 2_000_000, b'["' + b"word " * 9000])
+def test_of_a_long_page_the_beginning_is_kept(body: bytes) -> None:
+    assert len(mended_error(body)) <= MOST_SENTENCE + 2
+    assert mended_error(body)[:4000] == body[:4000]
+
+
+def test_a_sentence_is_cut_between_words() -> None:
+    """Half of a key wouldn't be known as one; cutting again changes nothing."""
+    sentence = "word " * 1637 + "sk-" + "k" * 200
+    assert cut(sentence) == "word " * 1636 + "word…"
+    assert cut(cut(sentence)) == cut(sentence)
+    assert cut("x" * 9000) == "x" * 4096 + "…"
+    assert cut("x" * MOST_SENTENCE) == "x" * MOST_SENTENCE
+
+
+async def test_a_long_error_in_a_stream_is_cut() -> None:
+    """In a chunk of OpenAI's, beside its choices or in one of them, and in an event of Anthropic's."""
+    error = {"message": LONG}
+    failed = samples.chunk("error", delta={})
+    failed["choices"][0]["error"] = error
+    for chunk in ({"error": error}, failed):
+        made, *_ = await parsed(MendedStream(Body(b"data: " + dumped(chunk) + b"\n\n"), CHAT))
+        assert made["error"] == {"message": cut(LONG)}
+    with asked_at(CHAT):
+        event = {"type": "error", "error": {"type": "t", **error}}
+        stream = MendedStream(Body(b"event: error\ndata: " + dumped(event) + b"\n\n"), MESSAGES)
+        assert await parsed(stream) == [{"type": "error", "error": {"type": "t", "message": cut(LONG)}}]
 
 
 def test_a_deep_error_is_given_up() -> None:
