@@ -9,9 +9,10 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
+from tests.answering import Answering
 from tests.samples import completion
 
 KEY = "sk-a-key-of-theirs-0123456789"
@@ -20,10 +21,9 @@ Answer = tuple[int, dict[str, str], bytes]
 Endpoint = Callable[["Asked"], Answer]
 
 
-class Asked(BaseHTTPRequestHandler):
+class Asked(Answering):
     """A request as an endpoint sees it; `count` says how many came before it."""
 
-    protocol_version = "HTTP/1.1"
     endpoint: Endpoint
     count = 0
 
@@ -45,9 +45,6 @@ class Asked(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_HEAD = _answer
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: a test's output is its own."""
 
 
 @contextlib.contextmanager

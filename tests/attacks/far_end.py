@@ -8,10 +8,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 from tests import samples
+from tests.answering import Answering
 
 
 class Trap:
@@ -97,12 +98,7 @@ class Provider:
     def serving(self) -> Iterator[Provider]:
         provider = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_: object) -> None:
-                pass
-
+        class Handler(Answering):
             def do_POST(self) -> None:
                 body = self._body()
                 headers = {name.lower(): value for name, value in self.headers.items()}

@@ -13,11 +13,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 from tests import samples
+from tests.answering import Answering
 
 _CORE = re.compile(r"[0-9a-f]{16}")
 
@@ -55,14 +56,11 @@ def forms(value: str) -> Iterator[tuple[str, str]]:
         yield "in base64", whole[4 if shift else 0 : len(whole) // 4 * 4 - 4]
 
 
-class _Provider(BaseHTTPRequestHandler):
+class _Provider(Answering):
     """Does what the question says: `ok`, `status 429`, `garbage`, `cut`, `reset`, `hang`; tells what it was told."""
 
-    protocol_version = "HTTP/1.1"
     cookie = ""
     hints: Mapping[str, str] = {}
-
-    def log_message(self, *_: object) -> None: ...
 
     def do_GET(self) -> None:
         self._send(404, b"{}")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from parity.targets.stack import START_DEADLINE, ProxyProcess
 from proxies.chunks import cut
 from proxies.support.redact import redact_text
 from tests import samples
+from tests.answering import Answering
 
 pytestmark = pytest.mark.timeout(600)  # a failing example is made smaller, which takes its time
 
@@ -92,9 +93,7 @@ class Provider:
         self.asked: Any = None
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(Answering):
             def do_GET(self) -> None:  # LiteLLM lists its deployments' models now and then
                 self._send(404, "text/plain", b"")
 
@@ -108,9 +107,6 @@ class Provider:
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ import httpx
 from parity.targets.arms import ARMS
 from parity.targets.stack import START_DEADLINE, ProxyProcess
 from tests import samples
+from tests.answering import Answering
 
 KEY = "sk-of-the-attacks-0123456789abcdef"
 PROVIDER_KEY = "the-providers-own-key"
@@ -116,12 +117,7 @@ def _config(url: str) -> dict[str, Any]:
 
 @contextmanager
 def _serving(seen: Seen, elsewhere: str) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            pass
-
+    class Handler(Answering):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
