@@ -13,7 +13,7 @@ WORKLOADS = (
     *(f"prompt-{kilobytes}" for kilobytes in (10, 100, 400, 800)),
     *(f"stream-{chunks}" for chunks in (50, 200, 1000, 3000)),
 )
-"""What `--fits` measures."""
+"""The workloads that `--fits` measures."""
 LINES: tuple[tuple[Over, str], ...] = (
     ("request_bytes", "cpu_ms"),
     ("chunks", "cpu_ms"),

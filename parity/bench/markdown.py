@@ -17,18 +17,42 @@ class PageError(Exception):
     """Reports a page that the tables can't be put into."""
 
 
-def check(text: str) -> None:
+def places(fits: bool, endurance: bool) -> tuple[str, ...]:
+    """Return the names of the places that a run is put into: those of growth leave the other tables alone."""
+    found = [name for name, asked in (("fits", fits), ("endurance", endurance)) if asked]
+    return tuple(found) or ("",)
+
+
+def marks(place: str) -> tuple[str, str]:
+    """Return the two marks of a place."""
+    name = f"parity bench {place}" if place else "parity bench"
+    return BEGIN.replace("parity bench", name), END.replace("parity bench", name)
+
+
+def check(text: str, wanted: Sequence[str] = ("",)) -> None:
     """Raise `PageError` where a page has no place for the tables."""
-    if END not in text.partition(BEGIN)[2]:
-        raise PageError(f"has no {BEGIN} and {END}, between which the tables would stand")
+    for begin, end in map(marks, wanted):
+        if end not in text.partition(begin)[2]:
+            raise PageError(f"has no {begin} and {end}, between which the tables would stand")
 
 
 def page(text: str, bench: Bench) -> str:
     """Return a page with the tables of this run between its marks. Raises `PageError`."""
-    check(text)
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{render(bench)}\n{END}{after}"
+    wanted = places(bench.with_fits, bool(bench.endurance))
+    check(text, wanted)
+    for place in wanted:
+        begin, end = marks(place)
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = f"{before}{begin}\n\n{_placed(bench, place)}\n{end}{after}"
+    return text
+
+
+def _placed(bench: Bench, place: str) -> str:
+    if not place:
+        return render(bench)
+    parts = [_machine(bench), *([_fits(bench), _left_out(bench)] if place == "fits" else [_endurance(bench)])]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def render(bench: Bench) -> str:

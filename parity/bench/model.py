@@ -223,6 +223,11 @@ class Bench(Frozen):
     problems: list[str] = Field(default_factory=list, description="what a reader has to know of this run")
 
     @property
+    def with_fits(self) -> bool:
+        """Return whether lines were asked for: one through memory is laid, or missing, in such a run alone."""
+        return bool(self.missing_fits) or any(fit.figure == "memory_mb" for fit in self.fits)
+
+    @property
     def exit_code(self) -> int:
         """Return 1 where something that was asked for has no number."""
         states = [*(cell.state for cell in self.cells), *(subject.state for subject in self.subjects)]

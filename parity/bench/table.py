@@ -23,7 +23,7 @@ OVER = {
     ("connections", "cpu_ms"): ("CPU over connections", "ms", 1e3, "µs per connection"),
     ("connections", "memory_mb"): ("memory over connections", "MB", 1024, "kB per connection"),
 }
-"""What a line is over, the unit of its base, and what its slope is multiplied with to be in a plain unit."""
+"""The name of a line, the unit of its base, and what its slope is multiplied with to be in a plain unit."""
 FIT_HEADING = ["subject", "a request's", "base", "slope", "R²", "farthest point", "exponent", "points", ""]
 ENDURANCE_HEADING = ["subject", "requests", "MB after the warm-up", "MB at the end", "bytes a request", ""]
 

@@ -130,7 +130,7 @@ def bench(
     if earlier is not None:
         _show(_read(earlier), out, json_file, page)
     if page is not None:
-        _page(page, None)
+        _page(page, None, markdown.places(fits, bool(endurance)))
     usual = GROWTH_SUBJECTS if fits or endurance else QUICK_SUBJECTS if quick else DEFAULT
     chosen = named(_names(subjects, usual), _urls(urls))
     plan = Plan(
@@ -185,21 +185,22 @@ def _show(found: Figures, out: Path | None, json_file: Path | None, page: Path |
             write_text_atomic(out / name, content)
             say(f"wrote {out / name}", err=True)
     if page is not None:
-        _page(page, found)
+        _page(page, found, markdown.places(found.with_fits, bool(found.endurance)))
     say(table.text(found))
     sys.exit(found.exit_code)
 
 
-def _page(path: Path, found: Figures | None) -> None:
+def _page(path: Path, found: Figures | None, places: tuple[str, ...]) -> None:
     """Put the tables into a page, its plot beside it; without a run only see that it could be done."""
     try:
         text = path.read_text(encoding="utf-8")
-        markdown.check(text)
+        markdown.check(text, places)
     except (OSError, markdown.PageError) as error:
         raise Unusable(f"{path}: {error}") from None
     if found is not None:
         write_text_atomic(path, markdown.page(text, found))
-        write_text_atomic(path.with_suffix(".svg"), plot.svg(found))
+        if places == ("",):  # the plot is that of the workloads
+            write_text_atomic(path.with_suffix(".svg"), plot.svg(found))
 
 
 def _command() -> str:
