@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import math
 import sys
 import time
 from collections import deque
@@ -46,6 +47,8 @@ class Job:
     warm_up: float
     rate: float | None = None
     """Requests that are due in a second; None: a closed loop."""
+    requests: int | None = None
+    """Ends a closed loop once so many were asked and answered, `seconds` at the latest; None: the clock alone does."""
 
 
 @dataclass
@@ -81,6 +84,7 @@ class Load:
         self._connecting = 0
         self._open = 0
         self._planned = 0
+        self._unasked = math.inf if job.requests is None else job.requests
         self._over = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -91,8 +95,8 @@ class Load:
         loop = asyncio.get_running_loop()
         if self._job.rate is None:
             for _ in range(self._job.connections):
-                self._due.append(0.0)
-                self._connect()
+                if self._next():
+                    self._connect()
         else:
             self._plan()
         remaining = self._end - time.perf_counter()
@@ -104,6 +108,14 @@ class Load:
         for one in self._idle:
             one.close()
         return self._summed()
+
+    def _next(self) -> bool:
+        """Let the next request of a closed loop be due; return whether there is one left."""
+        if self._unasked <= 0:
+            return False
+        self._unasked -= 1
+        self._due.append(0.0)
+        return True
 
     def _plan(self) -> None:
         """Let all requests be due whose time has come, and come back for the next one."""
@@ -186,9 +198,9 @@ class Load:
         else:
             self._idle.append(one)
         if self._job.rate is None and now < self._end:
-            self._due.append(0.0)
+            self._next()
         self._pump()
-        if now >= self._end:
+        if now >= self._end or self._unasked <= 0:
             self._check_over()
 
     def _judge(self, answer: Answer) -> None:
@@ -214,7 +226,7 @@ class Load:
 
     def _check_over(self) -> None:
         early = self._end - time.perf_counter()
-        if early > 0:  # uvloop's timers count in whole milliseconds
+        if early > 0 and self._unasked > 0:  # uvloop's timers count in whole milliseconds
             asyncio.get_running_loop().call_later(early, self._check_over)
         elif not (self._under_way or self._due or self._connecting):
             self._over.set()
@@ -227,18 +239,20 @@ class Load:
         seen = self.seen
         seen.requests = len(self._latencies)
         seen.seconds = self._job.seconds
+        if self._job.requests is not None:
+            seen.seconds = min(seen.seconds, time.perf_counter() - self._begin)
         if not seen.requests:
             return seen
         milliseconds = sorted(1000 * one for one in self._latencies)
         figures = {
-            "requests_per_s": seen.requests / self._job.seconds,
+            "requests_per_s": seen.requests / seen.seconds,
             "p50_ms": quantile(milliseconds, 0.5),
             "p90_ms": quantile(milliseconds, 0.9),
             "p99_ms": quantile(milliseconds, 0.99),
         }
         if self._firsts:
             figures["first_ms"] = 1000 * quantile(sorted(self._firsts), 0.5)
-            figures["chunks_per_s"] = self._chunks / self._job.seconds
+            figures["chunks_per_s"] = self._chunks / seen.seconds
         if self._gaps:
             gaps = sorted(self._gaps)
             figures |= {

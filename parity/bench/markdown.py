@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from parity.bench import table
 from parity.bench.model import Bench, Cell, Figure, Ratio
 from parity.bench.table import COLUMNS, number
 
@@ -16,25 +17,49 @@ class PageError(Exception):
     """Reports a page that the tables can't be put into."""
 
 
-def check(text: str) -> None:
+def places(fits: bool, endurance: bool) -> tuple[str, ...]:
+    """Return the names of the places that a run is put into: those of growth leave the other tables alone."""
+    found = [name for name, asked in (("fits", fits), ("endurance", endurance)) if asked]
+    return tuple(found) or ("",)
+
+
+def marks(place: str) -> tuple[str, str]:
+    """Return the two marks of a place."""
+    name = f"parity bench {place}" if place else "parity bench"
+    return BEGIN.replace("parity bench", name), END.replace("parity bench", name)
+
+
+def check(text: str, wanted: Sequence[str] = ("",)) -> None:
     """Raise `PageError` where a page has no place for the tables."""
-    if END not in text.partition(BEGIN)[2]:
-        raise PageError(f"has no {BEGIN} and {END}, between which the tables would stand")
+    for begin, end in map(marks, wanted):
+        if end not in text.partition(begin)[2]:
+            raise PageError(f"has no {begin} and {end}, between which the tables would stand")
 
 
 def page(text: str, bench: Bench) -> str:
     """Return a page with the tables of this run between its marks. Raises `PageError`."""
-    check(text)
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{render(bench)}\n{END}{after}"
+    wanted = places(bench.with_fits, bool(bench.endurance))
+    check(text, wanted)
+    for place in wanted:
+        begin, end = marks(place)
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = f"{before}{begin}\n\n{_placed(bench, place)}\n{end}{after}"
+    return text
+
+
+def _placed(bench: Bench, place: str) -> str:
+    if not place:
+        return render(bench)
+    parts = [_machine(bench), *([_fits(bench), _left_out(bench)] if place == "fits" else [_endurance(bench)])]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def render(bench: Bench) -> str:
-    """Render machine, subjects, figures, ratios, fits, and what is stable."""
+    """Render machine, subjects, figures, ratios, fits, endurance, and what is stable."""
     parts = [_machine(bench), _subjects(bench)]
     parts += [_workload(bench, workload.name, workload.title) for workload in bench.workloads]
-    parts += [_ratios(bench), _fits(bench), _stability(bench), _left_out(bench)]
+    parts += [_ratios(bench), _fits(bench), _endurance(bench), _stability(bench), _left_out(bench)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -78,9 +103,9 @@ def _workload(bench: Bench, name: str, title: str) -> str:
     places = dict.fromkeys((c.load, c.connections, c.rate) for c in bench.cells if c.workload == name)
     for load, connections, rate in places:
         cells = [c for c in bench.cells if (c.workload, c.load, c.connections) == (name, load, connections)]
-        if table := _cells([cell for cell in cells if cell.figures]):
+        if rows := _cells([cell for cell in cells if cell.figures]):
             many = f"{connections} connection{'s' if connections > 1 else ''}"
-            parts += [many if load == "closed" else f"Open loop, {rate:g} requests/s due:", table]
+            parts += [many if load == "closed" else f"Open loop, {rate:g} requests/s due:", rows]
     return "\n\n".join(parts) if len(parts) > 1 else ""
 
 
@@ -131,14 +156,21 @@ def _ratio(one: Ratio | None) -> str:
 
 
 def _fits(bench: Bench) -> str:
-    if not bench.fits:
+    return _noted("Straight lines", table.fit_rows(bench), table.fit_notes(bench))
+
+
+def _endurance(bench: Bench) -> str:
+    return _noted("Endurance", table.endurance_rows(bench), table.endurance_notes(bench))
+
+
+def _noted(heading: str, rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
+    """Write a section of a table and what has to be said of it; nothing where there is neither."""
+    if not (rows or notes):
         return ""
-    rows = [
-        [f"`{one.subject}`", one.over, f"{one.at_zero:g}", f"{one.slope:.3g}", f"{one.r2:.3f}"]
-        for one in bench.fits
-    ]
-    heading = ["subject", "CPU ms of a request, over", "at zero", "for each more", "R²"]
-    return "### Straight lines\n\n" + _rows(heading, rows)
+    quoted = [[f"`{row[0]}`", *row[1:]] for row in rows[1:]]
+    parts = [f"### {heading}", _rows(rows[0], quoted) if rows else ""]
+    parts += [note.replace("|", "¦") for note in notes]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _stability(bench: Bench) -> str:

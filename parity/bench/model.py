@@ -11,6 +11,8 @@ from parity.support.frozen import Frozen
 FORMAT: Literal[1] = 1
 State = Literal["MEASURED", "INCOMPLETE", "NOT_APPLICABLE"]
 LoadKind = Literal["closed", "open"]
+Over = Literal["connections", "request_bytes", "chunks"]
+Shape = Literal["straight", "flat", "neither"]
 
 UNITS = {
     "requests_per_s": "1/s",
@@ -23,6 +25,7 @@ UNITS = {
     "chunks_per_s": "1/s",
     "gap_p50_ms": "ms",
     "gap_p99_ms": "ms",
+    "memory_mb": "MB",
 }
 """The figures of a cell, by name."""
 
@@ -37,6 +40,7 @@ MEANINGS = {
     "chunks_per_s": "events of streams, by second",
     "gap_p50_ms": "time between two events of a stream, the median",
     "gap_p99_ms": "99 in 100 events came no later after the one before",
+    "memory_mb": "resident memory of all processes of the subject, under load, at the end of the round",
 }
 
 
@@ -143,12 +147,57 @@ class Fit(Frozen):
     """Holds a straight line through a figure: over connections, bytes of a prompt, or chunks of a stream."""
 
     subject: str
-    over: Literal["connections", "request_bytes", "chunks"]
+    over: Over
     figure: str
     at_zero: float
     slope: float
     r2: float = Field(description="the share of the differences that the line explains")
     points: list[tuple[float, float]]
+    deviation: float | None = Field(
+        None, description="of the point farthest from the line, as a share of what was measured there"
+    )
+    exponent: float | None = Field(
+        None,
+        description="of the step between the two largest; 1: it grows as fast as what it is over, 2: as its square",
+    )
+    rise: float | None = Field(
+        None, description="the most by which a point lies above one before it, as a share of that one"
+    )
+    shape: Shape | None = Field(
+        None, description="what the points say; null for a figure that nothing is expected of"
+    )
+
+
+class MissingFit(Frozen):
+    """Holds why there is no line that was asked for."""
+
+    subject: str
+    over: Over
+    figure: str
+    reason: str
+
+
+class Endured(Frozen):
+    """Holds what many requests, one batch after the other, left in a subject's memory."""
+
+    subject: str
+    workload: str
+    connections: int
+    state: State
+    reason: str = ""
+    warm_up: int = Field(description="requests before the first look at the memory")
+    requests: int = Field(description="that were answered rightly after it")
+    points: list[tuple[int, float]] = Field(description="requests so far, and resident memory in MB")
+    start_mb: float | None = None
+    end_mb: float | None = None
+    bytes_per_request: float | None = Field(
+        None, description="slope of a straight line through the points, by least squares"
+    )
+    growth_mb: float | None = Field(
+        None, description="from the first point to the last, or by the line, whichever is more"
+    )
+    allowed_mb: float | None = Field(None, description="the growth up to which the memory counts as flat")
+    flat: bool | None = Field(None, description="null where it wasn't measured")
 
 
 class Bench(Frozen):
@@ -167,13 +216,23 @@ class Bench(Frozen):
     ratios: list[Ratio]
     stability: list[Stability]
     fits: list[Fit]
+    missing_fits: list[MissingFit] = Field(
+        default_factory=list, description="lines that were asked for with --fits and aren't there"
+    )
+    endurance: list[Endured] = Field(default_factory=list, description="of --endurance, one a subject")
     problems: list[str] = Field(default_factory=list, description="what a reader has to know of this run")
+
+    @property
+    def with_fits(self) -> bool:
+        """Return whether lines were asked for: one through memory is laid, or missing, in such a run alone."""
+        return bool(self.missing_fits) or any(fit.figure == "memory_mb" for fit in self.fits)
 
     @property
     def exit_code(self) -> int:
         """Return 1 where something that was asked for has no number."""
         states = [*(cell.state for cell in self.cells), *(subject.state for subject in self.subjects)]
-        return int("INCOMPLETE" in states)
+        states += [one.state for one in self.endurance]
+        return int("INCOMPLETE" in states or bool(self.missing_fits))
 
 
 def bench_schema() -> dict[str, Any]:

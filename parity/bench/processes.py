@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -77,6 +78,24 @@ def memory_mb(pids: list[int], what: str = "VmRSS") -> float | None:
     return sum(found) if found else None
 
 
+@contextlib.contextmanager
+def memory_after(pids: list[int], seconds: float) -> Iterator[list[float]]:
+    """Look at the resident memory once, so long after the context began: while its load is still there."""
+    found: list[float] = []
+
+    def look() -> None:
+        if (held := memory_mb(pids)) is not None:
+            found.append(held)
+
+    timer = threading.Timer(seconds, look)
+    timer.start()
+    try:
+        yield found
+    finally:
+        timer.cancel()
+        timer.join()
+
+
 class Helper:
     """Runs a module of the bench, which ends with its input."""
 
@@ -85,6 +104,10 @@ class Helper:
         self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
             [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def ask(self, given: Mapping[str, Any]) -> str:
         """Send a line of JSON, and return the line that comes back. Raises `BenchError`."""
@@ -114,13 +137,22 @@ class Helper:
             self._process.stdout.close()
 
 
+@dataclass(frozen=True)
+class Upstream:
+    """Holds the upstream that runs."""
+
+    url: str
+    pid: int
+
+
 @contextlib.contextmanager
-def upstream(answers: Mapping[str, Answer], port: int = 0) -> Iterator[str]:
-    """Run the upstream while the context lasts; its URL."""
+def upstream(answers: Mapping[str, Answer], port: int = 0) -> Iterator[Upstream]:
+    """Run the upstream while the context lasts."""
     helper = Helper("parity.bench.upstream")
     try:
         dumped = {name: answer.dump() for name, answer in answers.items()}
-        yield helper.ask({"answers": dumped, "port": port}).strip()
+        url = helper.ask({"answers": dumped, "port": port}).strip()
+        yield Upstream(url, helper.pid)
     finally:
         helper.stop()
 

@@ -11,12 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
-from parity.bench import loops, sizes
+from parity.bench import endurance, fits, loops, sizes
 from parity.bench.model import (
     Bench,
     Cell,
     Figure,
-    Fit,
     Machine,
     MeasuredSubject,
     MeasuredWorkload,
@@ -25,7 +24,7 @@ from parity.bench.model import (
     Stability,
 )
 from parity.bench.run import Measured, Outcome, Plan, Samples
-from parity.bench.statistics import line, quantile, ratio, spread
+from parity.bench.statistics import quantile, ratio, spread
 from parity.bench.subjects import DIRECT, first_version
 from parity.bench.workloads import Workload
 
@@ -36,6 +35,8 @@ PACKAGES = ("proxy-parity", "litellm", "fastapi", "uvicorn", "httpx", "aiohttp",
 GATE = 0.05
 """The spread up to which a figure is stable enough for a gate."""
 OF_TIME = "seconds depend on the machine and on what else runs on it: compare ratios of one run"
+
+OF_MEMORY = "a process keeps what earlier rounds took"
 
 
 def publish(plan: Plan, measured: Measured, command: str) -> Bench:
@@ -60,7 +61,11 @@ def publish(plan: Plan, measured: Measured, command: str) -> Bench:
         cells=cells,
         ratios=_ratios(cells),
         stability=_stability(cells),
-        fits=_fits(cells, plan.workloads),
+        fits=fits.fits(cells, plan.workloads),
+        missing_fits=fits.missing(cells, plan.workloads, [s.name for s in plan.subjects])
+        if plan.fits
+        else [],
+        endurance=[endurance.published(seen) for seen in measured.endured],
         problems=_problems(plan, cells),
     )
 
@@ -160,46 +165,12 @@ def _stability(cells: Sequence[Cell]) -> list[Stability]:
         steady = usual <= GATE
         if name.startswith("cpu"):
             why = "CPU time depends little on what else runs" if steady else "it varied too much in this run"
+        elif name == "memory_mb":
+            why = OF_MEMORY
         else:
             why = OF_TIME
         found.append(
             Stability(figure=name, spread=round(usual, 4), gate=steady and name.startswith("cpu"), why=why)
-        )
-    return found
-
-
-def _fits(cells: Sequence[Cell], workloads: Sequence[Workload]) -> list[Fit]:
-    """Fit the CPU time of a request over connections (`chat`), bytes of a prompt, and chunks of a stream."""
-    size = {workload.name: (len(workload.request("")), workload.chunks) for workload in workloads}
-    points: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for cell in cells:
-        if cell.load == "open" or "cpu_ms" not in cell.figures:
-            continue
-        cost = cell.figures["cpu_ms"].median
-        if cell.workload == "chat":
-            points.setdefault((cell.subject, "connections"), []).append((cell.connections, cost))
-        one = cell.connections == min(c.connections for c in cells if c.workload == cell.workload)
-        if one and (cell.workload == "chat" or cell.workload.startswith("prompt-")):
-            points.setdefault((cell.subject, "request_bytes"), []).append((size[cell.workload][0], cost))
-        if one and cell.workload.startswith("stream-"):
-            points.setdefault((cell.subject, "chunks"), []).append((size[cell.workload][1], cost))
-    found = []
-    for (subject, over), several in points.items():
-        if len(several) < 3:
-            continue
-        start, slope, r2 = line(several)
-        found.append(
-            Fit.model_validate(
-                {
-                    "subject": subject,
-                    "over": over,
-                    "figure": "cpu_ms",
-                    "at_zero": float(f"{start:.4g}"),
-                    "slope": float(f"{slope:.4g}"),
-                    "r2": round(r2, 4),
-                    "points": sorted(several),
-                }
-            )
         )
     return found
 

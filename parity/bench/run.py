@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from parity.bench import processes
+from parity.bench import endurance, processes
+from parity.bench.endurance import Endurance
 from parity.bench.load import Job, Seen
-from parity.bench.processes import LoadProcess, upstream
-from parity.bench.subjects import KEY, Running, Subject, missing, start
+from parity.bench.processes import LoadProcess, Upstream, upstream
+from parity.bench.subjects import DIRECT, KEY, Running, Subject, missing, start
 from parity.bench.upstream import Answer
 from parity.bench.workloads import SEED, Workload, find
 from parity.gateways.process import GatewayError
@@ -22,6 +23,9 @@ FEWEST = 5
 """The fewest requests of a round in a closed loop, and no fewer than connections."""
 LONGER = 3
 """How often a round is tried, each time three times as long, until there are so many."""
+
+SLOWEST = 5
+"""The requests a second below which an endurance is given up."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,18 @@ class Plan:
     seed: int = 0
     headroom: float = 2.0
     upstream_port: int = 0
+    fits: bool = False
+    """Whether lines were asked for: then the memory is looked at, too, and a line that isn't there is told."""
+    endurance: int = 0
+    """The requests that each subject has to endure, one after the other; 0: none."""
+
+    @property
+    def served(self) -> list[Workload]:
+        """Return the workloads that subjects and upstream have to know."""
+        found = {workload.name: workload for workload in self.workloads}
+        if self.endurance:
+            found.setdefault(endurance.WORKLOAD, find(endurance.WORKLOAD))
+        return list(found.values())
 
 
 @dataclass
@@ -73,6 +89,7 @@ class Measured:
 
     outcomes: list[Outcome]
     samples: list[Samples]
+    endured: list[Endurance] = field(default_factory=list)
 
 
 class Bench:
@@ -91,33 +108,34 @@ class Bench:
 
     @property
     def steps(self) -> int:
-        """Return how often `advance` is called: once a start, once a round of each cell."""
+        """Return how often `advance` is called: once a start, a round of each cell, a batch of an endurance."""
         plan = self._plan
         closed = sum(len(plan.connections[workload.name]) for workload in plan.workloads)
         opened = 0 if plan.rate == 0 else len(plan.workloads)
-        return len(plan.subjects) * (1 + plan.rounds * (closed + opened))
+        endured = endurance.STEPS if plan.endurance else 0
+        return len(plan.subjects) * (1 + plan.rounds * (closed + opened) + endured)
 
     def run(self) -> Measured:
         """Start everything, measure, and stop everything. Raises `BenchError`."""
-        workloads = {workload.name: workload for workload in self._plan.workloads}
         answers = {
             workload.name: Answer(workload.pieces, workload.pace, workload.memory_answer)
-            for workload in [*workloads.values(), find(SEED)]
+            for workload in [*self._plan.served, find(SEED)]
         }
         with contextlib.ExitStack() as closing:
-            url = closing.enter_context(upstream(answers, self._plan.upstream_port))
+            provider = closing.enter_context(upstream(answers, self._plan.upstream_port))
             self._load = LoadProcess()
             closing.callback(self._load.stop)
-            outcomes = [self._started(subject, url, closing) for subject in self._plan.subjects]
+            outcomes = [self._started(subject, provider, closing) for subject in self._plan.subjects]
             samples = []
             for workload in self._plan.workloads:
                 samples += self._cells(workload, outcomes)
+            endured = [self._endured(outcome) for outcome in outcomes] if self._plan.endurance else []
             for outcome in outcomes:
                 if outcome.running is not None and outcome.running.pid is not None:
                     outcome.peak_mb = processes.memory_mb(processes.tree(outcome.running.pid), "VmHWM")
-        return Measured(outcomes, samples)
+        return Measured(outcomes, samples, endured)
 
-    def _started(self, subject: Subject, url: str, closing: contextlib.ExitStack) -> Outcome:
+    def _started(self, subject: Subject, provider: Upstream, closing: contextlib.ExitStack) -> Outcome:
         """Start one subject alone, so that nothing else counts in its start."""
         outcome = Outcome(subject)
         if reason := missing(subject):
@@ -125,10 +143,13 @@ class Bench:
         else:
             self._say(f"starting {subject.title}")
             try:
-                outcome.running = closing.enter_context(start(subject, self._plan.workloads, url))
+                running = closing.enter_context(start(subject, self._plan.served, provider.url))
             except GatewayError as error:
                 outcome.reason = redact_text(str(error))
             else:
+                outcome.running = running
+                if subject.name == DIRECT:  # what it costs is the least that an answer does
+                    outcome.running = replace(running, pid=provider.pid)
                 if outcome.running.pid is not None:
                     outcome.rest_mb = processes.memory_mb(processes.tree(outcome.running.pid))
         self._advance(f"started {subject.name}")
@@ -185,7 +206,10 @@ class Bench:
         job = self._job(outcome.running, workload, samples.connections, samples.rate)
         for _ in range(LONGER):
             before, main_before = processes.cpu(pids), processes.cpu(pids[:1])
-            seen = self._load.run(job)
+            with processes.memory_after(
+                pids if self._plan.fits else [], job.warm_up + 0.9 * job.seconds
+            ) as held:
+                seen = self._load.run(job)
             if seen.wrong or job.rate is not None or seen.requests >= max(FEWEST, job.connections):
                 break
             job = replace(job, seconds=job.seconds * 3)  # a slow subject is given more time
@@ -198,9 +222,36 @@ class Bench:
         if pids:
             figures["cpu_ms"] = 1000 * processes.cpu(pids).since(before) / seen.answered
             figures["cpu_main_ms"] = 1000 * processes.cpu(pids[:1]).since(main_before) / seen.answered
+        if held:
+            figures["memory_mb"] = held[0]
         for name, value in figures.items():
             samples.figures.setdefault(name, []).append(value)
         samples.requests += seen.requests
+
+    def _endured(self, outcome: Outcome) -> Endurance:
+        """Let one subject answer all the requests of an endurance, while the others are idle."""
+        running, load = outcome.running, self._load
+        assert load is not None
+        if running is None or running.pid is None:
+            for _ in range(endurance.STEPS):
+                self._advance(f"{outcome.subject.name}, endurance")
+            return Endurance(outcome.subject.name, outcome.reason or "its processes aren't known")
+        pid = running.pid
+        job = self._job(running, find(endurance.WORKLOAD), endurance.CONNECTIONS, None)
+
+        def ask(requests: int) -> Seen:
+            slowest = 60 + requests / SLOWEST
+            return load.run(replace(job, requests=requests, warm_up=0.0, seconds=slowest))
+
+        found = endurance.endure(
+            outcome.subject.name,
+            self._plan.endurance,
+            ask,
+            lambda: processes.memory_mb(processes.tree(pid)),
+            self._advance,
+        )
+        found.reason = _public(found.reason)
+        return found
 
     def _job(self, running: Running, workload: Workload, connections: int, rate: float | None) -> Job:
         place = urlsplit(running.url)
@@ -234,4 +285,8 @@ def _reason(seen: Seen) -> str:
     if not seen.wrong:
         return "nothing was answered within the round; give it more time with --seconds"
     text = f"{seen.wrong} of {seen.answered or seen.wrong} requests went wrong, the first: {seen.reason}"
+    return _public(text)
+
+
+def _public(text: str) -> str:
     return redact_text(text.replace(KEY, "***"))

@@ -54,6 +54,31 @@ def ratio(
     return whole, quantile(found, edge), quantile(found, 1 - edge)
 
 
+def deviation(points: Sequence[tuple[float, float]], start: float, slope: float) -> float:
+    """Return how far the farthest point lies from a line, as a share of what was measured there."""
+    return max((abs(y - start - slope * x) / abs(y) for x, y in points if y), default=0.0)
+
+
+def exponent(points: Sequence[tuple[float, float]]) -> float | None:
+    """Return how the last step grew: 1 as fast as x, 2 as its square. None where logarithms say nothing."""
+    ordered = sorted(points)[-2:]
+    if len(ordered) < 2 or ordered[0][0] <= 0 or ordered[0][0] == ordered[1][0]:
+        return None
+    (x, y), (larger_x, larger_y) = ordered
+    if y <= 0 or larger_y <= 0:
+        return None
+    return math.log(larger_y / y) / math.log(larger_x / x)
+
+
+def rise(points: Sequence[tuple[float, float]]) -> float:
+    """Return the most by which a point lies above one before it, as a share of that one; 0 where none does."""
+    most, lowest = 0.0, math.inf
+    for _, y in sorted(points):
+        most = max(most, y / lowest - 1) if lowest > 0 else most
+        lowest = min(lowest, y)
+    return most
+
+
 def line(points: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
     """Fit a straight line by least squares: its value at zero, its slope, and R², the share that it explains."""
     xs, ys = [x for x, _ in points], [y for _, y in points]

@@ -11,6 +11,7 @@ import click
 from pydantic import ValidationError
 
 from parity.bench import markdown, plot, table
+from parity.bench.fits import WORKLOADS as FITTED
 from parity.bench.model import Bench as Figures
 from parity.bench.processes import BenchError
 from parity.bench.results import publish
@@ -26,6 +27,8 @@ from parity.support.progress import progress
 from proxies.support.terminal import say
 
 QUICK_SUBJECTS = ("direct", "bare-httpx", "binary-free", "sdk")
+GROWTH_SUBJECTS = ("direct", "binary-free", "sdk")
+"""Of --fits and --endurance."""
 
 
 @click.command()
@@ -41,6 +44,13 @@ QUICK_SUBJECTS = ("direct", "bare-httpx", "binary-free", "sdk")
     "--rate", type=click.FloatRange(0, 1e6), help="Requests a second that are due in the open loop; 0: none."
 )
 @click.option("--quick", is_flag=True, help="A minute for a first look instead of a quarter of an hour.")
+@click.option("--fits", is_flag=True, help="Lay lines through CPU over size, chunks and connections.")
+@click.option(
+    "--endurance",
+    type=click.IntRange(1000, 100_000_000),
+    metavar="N",
+    help="Send N small chats to each subject, and see whether its memory grows.",
+)
 @click.option("--install", "installing", is_flag=True, help="Install subjects that are missing (npm).")
 @click.option(
     "--upstream-port", type=click.IntRange(0, 65535), default=0, help="The upstream's port, for --subject."
@@ -76,6 +86,8 @@ def bench(
     seconds: float | None,
     rate: float | None,
     quick: bool,
+    fits: bool,
+    endurance: int | None,
     installing: bool,
     upstream_port: int,
     out: Path | None,
@@ -101,8 +113,14 @@ def bench(
     parity bench --quick
     parity bench --out bench/                                        all of it, for a page
     parity bench --subjects direct,binary-free,portkey --workloads chat --connections 1,16,64
+    parity bench --fits                                              is the cost a line, and its slope?
+    parity bench --endurance 100000                                  is the memory flat?
     parity bench --subject mine=http://127.0.0.1:9000 --upstream-port 8090 --subjects direct,sdk
     parity bench --from bench/bench.json --page docs/performance.md  the tables of an earlier run
+
+    --fits measures prompts, streams and connections of four sizes each, --endurance the memory at 20 places; with
+    either the other workloads are left out. What counts as straight and as flat stands under the tables. That a cost
+    bends or a memory grows is told, and is no exit code; a line or a memory that couldn't be measured is 1.
 
     With --subject, let your proxy ask http://127.0.0.1:PORT/v1 of --upstream-port; the model names the workload.
 
@@ -112,20 +130,23 @@ def bench(
     if earlier is not None:
         _show(_read(earlier), out, json_file, page)
     if page is not None:
-        _page(page, None)
-    chosen = named(_names(subjects, QUICK_SUBJECTS if quick else DEFAULT), _urls(urls))
+        _page(page, None, markdown.places(fits, bool(endurance)))
+    usual = GROWTH_SUBJECTS if fits or endurance else QUICK_SUBJECTS if quick else DEFAULT
+    chosen = named(_names(subjects, usual), _urls(urls))
     plan = Plan(
         subjects=chosen,
-        workloads=_workloads(workloads, quick),
+        workloads=_workloads(workloads, _usual_workloads(quick, fits, endurance)),
         connections={},
         rounds=rounds or (3 if quick else 5),
         seconds=seconds or (0.5 if quick else 1.0),
         warm_up=0.2 if quick else 0.3,
-        rate=0 if quick and rate is None else rate,
+        rate=0 if (quick or fits) and rate is None else rate,
         upstream_port=upstream_port,
+        fits=fits,
+        endurance=endurance or 0,
     )
     for workload in plan.workloads:
-        plan.connections[workload.name] = _connections(connections, workload, quick)
+        plan.connections[workload.name] = _connections(connections, workload, quick, fits)
     for path in (out, json_file and json_file.parent):
         if path is not None:
             check_writable(path)
@@ -164,21 +185,22 @@ def _show(found: Figures, out: Path | None, json_file: Path | None, page: Path |
             write_text_atomic(out / name, content)
             say(f"wrote {out / name}", err=True)
     if page is not None:
-        _page(page, found)
+        _page(page, found, markdown.places(found.with_fits, bool(found.endurance)))
     say(table.text(found))
     sys.exit(found.exit_code)
 
 
-def _page(path: Path, found: Figures | None) -> None:
+def _page(path: Path, found: Figures | None, places: tuple[str, ...]) -> None:
     """Put the tables into a page, its plot beside it; without a run only see that it could be done."""
     try:
         text = path.read_text(encoding="utf-8")
-        markdown.check(text)
+        markdown.check(text, places)
     except (OSError, markdown.PageError) as error:
         raise Unusable(f"{path}: {error}") from None
     if found is not None:
         write_text_atomic(path, markdown.page(text, found))
-        write_text_atomic(path.with_suffix(".svg"), plot.svg(found))
+        if places == ("",):  # the plot is that of the workloads
+            write_text_atomic(path.with_suffix(".svg"), plot.svg(found))
 
 
 def _command() -> str:
@@ -209,14 +231,22 @@ def _urls(given: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _workloads(given: str | None, quick: bool) -> list[Workload]:
+def _usual_workloads(quick: bool, fits: bool, endurance: int | None) -> tuple[str, ...]:
+    if fits or endurance:
+        return FITTED if fits else ()
+    return ("chat", "stream-200") if quick else WORKLOADS
+
+
+def _workloads(given: str | None, usual: tuple[str, ...]) -> list[Workload]:
     try:
-        return [find(name) for name in _names(given, ("chat", "stream-200") if quick else WORKLOADS)]
+        return [find(name) for name in _names(given, usual)]
     except WorkloadError as error:
         raise click.BadParameter(str(error), param_hint="--workloads") from None
 
 
-def _connections(given: str | None, workload: Workload, quick: bool) -> list[int]:
+def _connections(given: str | None, workload: Workload, quick: bool, fits: bool) -> list[int]:
+    if given is None and fits:
+        return [1, 16, 64, 256] if workload.name == "chat" else [1]
     if given is None:
         return [1, 16] if quick or workload.name != "chat" else [1, 16, 64, 256]
     try:

@@ -94,6 +94,16 @@ async def test_a_connection_that_ends_between_requests_is_made_anew() -> None:
     assert found.requests > 4
 
 
+async def test_a_counted_load_sends_so_many_and_no_more() -> None:
+    """It ends with the last answer, long before its time, also with fewer requests than connections."""
+    async with server(lambda _: (0.0, ANSWER)) as job:
+        found = await seen(replace(job, connections=4, requests=30, seconds=3600))
+        few = await seen(replace(job, connections=4, requests=3, seconds=3600))
+    assert (found.wrong, found.answered, found.requests) == (0, 30, 30)
+    assert (few.wrong, few.answered) == (0, 3)
+    assert found.figures["requests_per_s"] > 1  # of the time that it took, not of that which it had
+
+
 def test_events_are_counted_however_they_are_cut() -> None:
     """Byte by byte, in chunks that hold half an event; the answer ends with the last chunk."""
     body = b"data: a\n\ndata: b\n\ndata: [DONE]\n\n"

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from parity.bench import markdown, plot, table
+from parity.bench.endurance import Endurance
 from parity.bench.model import Bench, bench_schema
 from parity.bench.results import publish
 from parity.bench.run import Measured, Outcome, Plan, Samples
@@ -100,6 +101,81 @@ def test_lines_and_stability(made: Bench) -> None:
         "p50_ms": False,
         "cpu_ms": True,
     }
+
+
+@pytest.fixture(scope="module")
+def grown(made: Bench) -> Bench:
+    """A run with a line of each kind, one that is missing, and three endurances."""
+    plan = Plan(
+        named(["sdk", "litellm"], {}), [find("chat"), find("stream-20")], {"chat": [1, 2, 3]}, fits=True
+    )
+    cost = {1: 2.0, 2: 2.0, 3: 3.0}
+    seen = [samples("sdk", "chat", connections, 300, cost[connections]) for connections in (1, 2, 3)]
+    endured = [
+        Endurance("sdk", warm_up=10, points=[(0, 100.0), (50, 100.5), (100, 101.0)]),
+        Endurance("litellm", warm_up=10, points=[(0, 100.0), (50, 120.0), (100, 140.0)]),
+        Endurance("gone", warm_up=10, reason="answered 500 | no"),
+    ]
+    return publish(
+        plan, Measured([Outcome(subject) for subject in plan.subjects], seen, endured), "parity bench"
+    )
+
+
+def test_lines_and_endurance_fit_the_schema(made: Bench, grown: Bench) -> None:
+    """They are optional there: an earlier run has neither, and is read all the same."""
+    Draft202012Validator(bench_schema()).validate(json.loads(grown.model_dump_json()))
+    assert Bench.model_validate_json(grown.model_dump_json()) == grown
+    earlier = json.loads(made.model_dump_json())
+    del earlier["missing_fits"], earlier["endurance"]
+    for fit in earlier["fits"]:
+        del fit["deviation"], fit["exponent"], fit["rise"], fit["shape"]
+    Draft202012Validator(bench_schema()).validate(earlier)
+    read = Bench.model_validate(earlier)
+    assert (read.missing_fits, read.endurance) == ([], [])
+    assert "| `sdk` | CPU over connections |" in markdown.render(read)
+
+
+def test_a_missing_line_is_no_pass(grown: Bench) -> None:
+    """It is told in the tables and has exit code 1, as has an endurance without a figure."""
+    assert len(grown.missing_fits) == 7
+    for shown in (table.text(grown), markdown.render(grown)):
+        assert "MISSING: sdk, CPU over chunks: a line needs at least 3 points, and 0 were asked for" in shown
+        assert "MISSING: litellm, CPU over connections" in shown
+        assert "INCOMPLETE: gone: answered 500" in shown
+    alone = {"cells": [], "subjects": [], "missing_fits": [], "endurance": []}
+    assert grown.model_copy(update=alone).exit_code == 0
+    for kept in ("missing_fits", "endurance"):
+        assert grown.model_copy(update={**alone, kept: getattr(grown, kept)}).exit_code == 1
+    measured = [one for one in grown.endurance if one.state == "MEASURED"]
+    assert grown.model_copy(update={**alone, "endurance": measured}).exit_code == 0
+
+
+def test_growth_is_told_in_plain_units(grown: Bench) -> None:
+    """Microseconds for a connection, bytes for a request, with what counts as flat beside them."""
+    page = markdown.render(grown)
+    assert "| `sdk` | CPU over connections | 1.33 ms | 500 µs per connection |" in page
+    assert "RISES by 50%" in page
+    assert "| `sdk` | 100 | 100 | 101 | 10,500 | flat |" in page
+    assert "GROWS by 40 MB" in page
+    assert "at most 2% of what it was after the warm-up, or 5 MB" in page
+    assert "R² is at least 0.98" in page
+    assert "endurance" not in table.text(grown.model_copy(update={"endurance": []}))
+
+
+def test_growth_has_places_of_its_own(made: Bench, grown: Bench) -> None:
+    """A page's lines and endurance are put anew without its other tables, and those without them."""
+    marks = [mark for place in ("", "fits", "endurance") for mark in markdown.marks(place)]
+    text = "{}\nold tables\n{}\n{}\nold lines\n{}\n{}\nold endurance\n{}\n".format(*marks)
+    page = markdown.page(text, grown)
+    assert "old tables" in page
+    assert "old lines" not in page
+    assert "old endurance" not in page
+    assert page.index("### Straight lines") < page.index(marks[3]) < page.index("### Endurance")
+    page = markdown.page(text, made)
+    assert "old tables" not in page
+    assert "old lines" in page
+    with pytest.raises(markdown.PageError, match="parity bench fits: begin"):
+        markdown.page("\n".join(marks[:2]), grown)
 
 
 def test_the_plot_is_whole_and_says_itself(made: Bench) -> None:

@@ -44,12 +44,49 @@ def test_two_subjects_and_one_that_is_not_there(tmp_path: Path) -> None:
     assert "gone: INCOMPLETE" in again.output
 
 
+def test_lines_are_asked_for_by_name(tmp_path: Path) -> None:
+    """The upstream has a line over connections; those over sizes, which were left out, are missing: exit code 1."""
+    file = tmp_path / "bench.json"
+    short = ["--workloads", "chat", "--connections", "1,2,3", "--rounds", "1", "--seconds", "0.05"]
+    done = CliRunner().invoke(main, ["bench", "--fits", "--subjects", "direct", *short, "--json", str(file)])
+    assert done.exit_code == 1, done.output
+    found = json.loads(file.read_text())
+    assert {(one["over"], one["figure"]) for one in found["fits"]} == {
+        ("connections", "cpu_ms"),
+        ("connections", "memory_mb"),
+    }
+    assert {one["over"] for one in found["missing_fits"]} == {"request_bytes", "chunks"}
+    assert "MISSING: direct, CPU over chunks" in done.output
+
+
+def test_an_endurance_leaves_the_workloads_out(tmp_path: Path) -> None:
+    """Each subject answers all requests; one whose processes aren't known is INCOMPLETE."""
+    file = tmp_path / "bench.json"
+    with refused_url() as nowhere:
+        asked = ["bench", "--endurance", "1000", "--subjects", "direct", "--json", str(file)]
+        done = CliRunner().invoke(main, asked)
+        unknown = CliRunner().invoke(main, [*asked[:5], "--subject", f"mine={nowhere}"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(file.read_text())
+    [direct] = found["endurance"]
+    assert (found["cells"], direct["state"], direct["requests"], direct["warm_up"]) == (
+        [],
+        "MEASURED",
+        1000,
+        100,
+    )
+    assert direct["start_mb"] > 1
+    assert unknown.exit_code == 1
+    assert "INCOMPLETE: mine: its processes aren't known" in unknown.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["--workloads", "nonsense"], "no workload 'nonsense'"),
         (["--subjects", "nonsense"], "no subject 'nonsense'"),
         (["--connections", "0"], "numbers from 1 to 10000"),
+        (["--endurance", "10"], "1000<=x"),
         (["--connections", "many"], "numbers from 1 to 10000"),
         (["--subject", "here"], "NAME=http://HOST:PORT"),
         (["--page", __file__.replace("test_run", "__init__")], "has no <!-- parity bench: begin -->"),

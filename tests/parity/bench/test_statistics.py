@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from parity.bench.statistics import line, quantile, ratio, spread
+from parity.bench.statistics import deviation, exponent, line, quantile, ratio, rise, spread
 
 
 def test_a_quantile_lies_between_its_neighbours() -> None:
@@ -41,3 +41,24 @@ def test_a_line_is_found_again() -> None:
     assert (start, slope, r2) == (pytest.approx(1), pytest.approx(2), pytest.approx(1))
     assert line([(1, 1.0), (1, 3.0)]) == (2.0, 0.0, 0.0)
     assert line([(0, 0.0), (1, 9.0), (2, 0.0)])[2] < 0.1
+
+
+def test_the_last_step_has_an_exponent() -> None:
+    """1 in proportion, 2 as the square, 0 where nothing grows; none without two places above zero."""
+    assert exponent([(1, 9.0), (2, 4.0), (4, 8.0)]) == pytest.approx(1)
+    assert exponent([(3, 9.0), (1, 1.0)]) == pytest.approx(2)
+    assert exponent([(1, 5.0), (2, 5.0)]) == 0
+    assert exponent([(1, 5.0)]) is exponent([(0, 1.0), (2, 5.0)]) is exponent([(1, 0.0), (2, 5.0)]) is None
+
+
+def test_the_farthest_point_is_told_as_a_share() -> None:
+    """Of what was measured there, above the line or below it."""
+    assert deviation([(0, 1.0), (1, 4.0), (2, 5.0)], 1, 2) == pytest.approx(0.25)
+    assert deviation([(0, 0.5), (1, 3.0)], 1, 2) == pytest.approx(1)
+    assert deviation([(0, 0.0)], 1, 2) == 0
+
+
+def test_a_rise_is_that_above_any_point_before() -> None:
+    """Whatever the order they are given in; what only falls has none."""
+    assert rise([(3, 3.0), (1, 4.0), (2, 2.0)]) == pytest.approx(0.5)
+    assert rise([(1, 4.0), (2, 4.0), (3, 1.0)]) == 0
