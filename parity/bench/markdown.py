@@ -51,7 +51,10 @@ def page(text: str, bench: Bench) -> str:
 def _placed(bench: Bench, place: str) -> str:
     if not place:
         return render(bench)
-    parts = [_machine(bench), *([_fits(bench), _left_out(bench)] if place == "fits" else [_endurance(bench)])]
+    if place == "fits":
+        parts = [_machine(bench), _fits(bench), _left_out(bench)]
+    else:
+        parts = [_machine(bench, rounds=False), _endurance(bench)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -68,15 +71,20 @@ def _rows(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _machine(bench: Bench) -> str:
+def _machine(bench: Bench, rounds: bool = True) -> str:
+    """Say where it was measured, and how; an endurance has no rounds."""
     machine, settings = bench.machine, bench.settings
     memory = "" if machine.memory_gb is None else f", {machine.memory_gb:g} GB"
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     lines = [
         f"Measured {bench.made[:10]} by `{bench.command}`: {machine.cpu}, {machine.cores} cores{memory}, "
-        f"{machine.system}, Python {machine.python}, {versions}. {settings.rounds} rounds of {settings.seconds:g} s, "
-        f"each after {settings.warm_up:g} s that don't count; medians of the rounds."
+        f"{machine.system}, Python {machine.python}, {versions}."
     ]
+    if rounds:
+        lines[0] += (
+            f" {settings.rounds} rounds of {settings.seconds:g} s, each after {settings.warm_up:g} s that don't count; "
+            "medians of the rounds."
+        )
     return "\n\n".join([*lines, *(f"Note: {problem}." for problem in bench.problems)])
 
 

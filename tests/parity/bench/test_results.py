@@ -170,6 +170,7 @@ def test_growth_has_places_of_its_own(made: Bench, grown: Bench) -> None:
     assert "old tables" in page
     assert "old lines" not in page
     assert "old endurance" not in page
+    assert "medians of the rounds" not in page.partition(marks[4])[2]
     assert page.index("### Straight lines") < page.index(marks[3]) < page.index("### Endurance")
     page = markdown.page(text, made)
     assert "old tables" not in page
