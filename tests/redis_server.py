@@ -34,7 +34,7 @@ def redis_server(kind: Kind) -> Iterator[str]:
 @contextmanager
 def _fake() -> Iterator[str]:
     with TcpFakeServer(("127.0.0.1", 0), server_type="redis") as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield f"redis://127.0.0.1:{server.server_address[1]}/0"
         finally:
