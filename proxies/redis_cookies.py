@@ -174,9 +174,8 @@ class RedisCookies:
                 await self._send_one(client, pair, *changes)
                 if self._unsent[pair] is changes:  # else there is more by now
                     del self._unsent[pair]
-                    await self._take(
-                        client, pair
-                    )  # others may have changed it since, which stood behind ours
+                    # Others may have changed it meanwhile, which stood behind what wasn't sent.
+                    await self._take(client, pair)
             self._sent.set()
             self._news.clear()
             await self._news.wait()

@@ -4,7 +4,10 @@ PREFIX:memory:turn            the number of the latest turn of all
 PREFIX:memory:turns:USER      hash: what was said and answered, as JSON, by turn
 PREFIX:memory:order:USER      sorted set: turns, the latest last
 PREFIX:memory:said:USER       hash: turn by the digest of what was said
-PREFIX:memory:word:USER WORD  hash: how often the word stands in a turn, by turn
+PREFIX:memory:word:USER WORD  sorted set: turns with the word, by how much it counts there
+
+Turns are numbers of one length, so that their order as text is their order. Redis itself finds what fits a question: a
+user's turns are never fetched all.
 """
 
 from __future__ import annotations
