@@ -80,7 +80,7 @@ def memory_mb(pids: list[int], what: str = "VmRSS") -> float | None:
 
 @contextlib.contextmanager
 def memory_after(pids: list[int], seconds: float) -> Iterator[list[float]]:
-    """Look at the resident memory once, so long after the context began: while its load is still there."""
+    """Look at the resident memory once, so long after the context began, at its end at the latest."""
     found: list[float] = []
 
     def look() -> None:
@@ -94,6 +94,8 @@ def memory_after(pids: list[int], seconds: float) -> Iterator[list[float]]:
     finally:
         timer.cancel()
         timer.join()
+        if not found:  # the load ended before its time, or the timer came late
+            look()
 
 
 class Helper:
