@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from parity.targets.arms import ARMS
 from parity.targets.stack import START_DEADLINE, ProxyProcess
-from proxies.chunks import cut
+from proxies.chunks import MOST_SENTENCE, cut
 from proxies.support.redact import redact_text
 from tests import samples
 from tests.answering import Answering
@@ -221,10 +221,14 @@ def test_an_errors_sentence(
     )
     assert isinstance(told["error"]["message"], str)
     assert told["error"]["message"]
-    sentence = cut(text).strip()
-    if not LITELLMS.search(text) and redact_text(text) == text and redact_text(sentence) == sentence:
+    if not LITELLMS.search(text) and redact_text(text) == text:
+        sentence = text.strip()
         assert binary.status_code == status
-        assert told["error"]["message"] == sentence or not sentence
+        if cut(text) == text:
+            assert told["error"]["message"] == sentence or not sentence
+        else:  # the end of what was cut may look like a secret
+            assert told["error"]["message"][:4000] == sentence[:4000]
+            assert len(told["error"]["message"]) <= MOST_SENTENCE
 
 
 @many
