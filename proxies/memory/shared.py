@@ -108,7 +108,7 @@ class SharedMemories:
     async def _remember(self, redis: Redis, user_id: str, said: str, answered: str) -> None:
         """Keep a turn in place of an older one that said the same, and drop the oldest, in one step for all."""
         order, turns, same = (self._key(name, user_id) for name in ("order", "turns", "said"))
-        digest = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+        digest = _digest(said)
         number = f"{await redis.incr(self._key('turn')):012d}"
 
         async def change(pipe: Any) -> None:
@@ -129,9 +129,8 @@ class SharedMemories:
 
     def _forget(self, pipe: Any, user_id: str, turn: Turn) -> None:
         number, said, answered = turn
-        digest = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
         pipe.hdel(self._key("turns", user_id), number).zrem(self._key("order", user_id), number)
-        pipe.hdel(self._key("said", user_id), digest)
+        pipe.hdel(self._key("said", user_id), _digest(said))
         for word in sorted(set(words(f"{said} {answered}"))):
             pipe.zrem(self._word(user_id, word), number)
 
@@ -141,3 +140,7 @@ class SharedMemories:
 
     def _key(self, *rest: str) -> str:
         return ":".join((self._store.prefix, "memory", *rest))
+
+
+def _digest(said: str) -> str:
+    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()

@@ -83,23 +83,20 @@ class Provider:
                 lengths = [row for row in head.lower().split(b"\r\n") if row.startswith(b"content-length:")]
                 body = await reader.readexactly(int(lengths[0].split(b":")[1]) if lengths else 0)
                 self.calls += 1
-                if COMPLAIN.encode() not in body and b'"stream":true' in body.replace(b" ", b""):
+                if COMPLAIN.encode() in body:
+                    status, said = b"400 Bad Request", {"error": {"message": "That is wrong. " * 60_000}}
+                elif b'"stream":true' in body.replace(b" ", b""):
                     await self._flood(writer, path)
                     break
-                if COMPLAIN.encode() in body:
-                    answer = json.dumps({"error": {"message": "That is wrong. " * 60_000}}).encode()
-                    writer.write(
-                        b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
-                        % (len(answer), answer)
+                else:
+                    status, said = (
+                        b"200 OK",
+                        samples.message() if "/messages" in path else samples.completion(),
                     )
-                    await writer.drain()
-                    continue
-                answer = json.dumps(
-                    samples.message() if "/messages" in path else samples.completion()
-                ).encode()
+                answer = json.dumps(said).encode()
                 writer.write(
-                    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
-                    % (len(answer), answer)
+                    b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
+                    % (status, len(answer), answer)
                 )
                 await writer.drain()
 
