@@ -80,7 +80,9 @@ def run(plan: Plan, on_report: Callable[[Cell], None] = lambda _: None) -> Run:
         *("-p", "xdist.plugin", "-p", "parity.plugin"),
         *("-c", str(INI), "--rootdir", str(Path.cwd()), "--noconftest", "-p", "no:cacheprovider"),
         *("--parity-tier", plan.tier, "--parity-ledger", str(plan.ledger)),
-        *("-n", plan.workers, "--import-mode=importlib"),
+        # A worker starts with cells that lie together, and takes some of another one's when it has none left.
+        *("-n", plan.workers, "--dist", "worksteal" if plan.workers != "0" else "no"),
+        "--import-mode=importlib",
         *(("--parity-majority",) if plan.majority else ()),
         *(("--parity-litellm", plan.litellm) if plan.litellm else ()),
         *(argument for arm in plan.arms for argument in ("--parity-target", arm)),

@@ -118,6 +118,10 @@ class Player:
         self.arms = tuple(chosen)
         self.live = live
 
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Put the cells of an arm beside each other: each worker that plays one of sdk's imports LiteLLM first."""
+        items.sort(key=lambda item: self.arms.index(item.arm) if isinstance(item, ScenarioItem) else -1)
+
     def target(self, name: str) -> target.Target:
         arm, _ = arm_of(name)
         if self.tier == "mocked":

@@ -40,9 +40,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not (name := config.getoption("--passed")):
         return
     passed = passed_before(Path(name))
-    again = [item for item in items if item.nodeid not in passed or _again(item)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(again)])
-    items[:] = again
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        (kept if item.nodeid not in passed or _again(item) else left_out).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
 
 
 def passed_before(noted: Path) -> frozenset[str]:

@@ -69,6 +69,7 @@ ORDER = {
 LEAVES = {
     "proxies.support.command_group",
     "proxies.support.console",
+    "proxies.support.garbage",
     "proxies.support.jsontext",
     "proxies.support.litellm_environment",
     "proxies.support.redact",

@@ -14,6 +14,7 @@ from tests.root import ROOT
 pytest_plugins = ["pytester"]
 
 MARK = "pytest.mark." + "live"  # in two parts, or this file would be one of those that have it
+BROWSER = "pytest.mark.browser"
 
 
 def listed(name: str) -> list[str]:
@@ -46,6 +47,19 @@ def test_every_live_test_is_where_live_looks() -> None:
     for file in (ROOT / "tests").rglob("test_*.py"):
         if not any(path == file or path in file.parents for path in within):
             assert MARK not in file.read_text(encoding="utf-8"), f"{file}: `tox -e live` doesn't look there"
+
+
+def test_what_units_leave_out_is_run_elsewhere() -> None:
+    """Every test of those folders is marked, by its file or its folder, so that units would leave it out anyway."""
+    left = [ROOT / line.removeprefix("--ignore=") for line in listed("no_units")]
+    assert left
+    for folder in left:
+        files = sorted(folder.rglob("test_*.py"))
+        assert files, f"{folder} is left out by tox.ini, and holds no tests"
+        everywhere = "marked_live(items" in (folder / "conftest.py").read_text(encoding="utf-8")
+        for file in files:
+            marked = f"pytestmark = {BROWSER}\n" in file.read_text(encoding="utf-8")
+            assert everywhere or marked, f"{file}: units leave it out, and no other environment runs it"
 
 
 def test_tests_of_a_group_share_a_worker(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,10 @@ from parity.bench.model import Cell, Fit, MissingFit, Over, Shape
 from parity.bench.statistics import deviation, exponent, line, rise
 from parity.bench.workloads import Workload
 
+CONNECTED = "chat"
+"""The workload of the lines over connections."""
 WORKLOADS = (
-    "chat",
+    CONNECTED,
     *(f"prompt-{kilobytes}" for kilobytes in (10, 100, 400, 800)),
     *(f"stream-{chunks}" for chunks in (50, 200, 1000, 3000)),
 )
@@ -69,9 +71,9 @@ def _tried(
         if cell.subject != subject or workload is None:
             continue
         fewest = cell.connections == min(c.connections for c in closed if c.workload == cell.workload)
-        if over == "connections" and cell.workload == "chat":
+        if over == "connections" and cell.workload == CONNECTED:
             yield cell.connections, cell
-        elif over == "request_bytes" and fewest and cell.workload.partition("-")[0] in ("chat", "prompt"):
+        elif over == "request_bytes" and fewest and cell.workload.partition("-")[0] in (CONNECTED, "prompt"):
             yield len(workload.request("")), cell
         elif over == "chunks" and fewest and cell.workload.startswith("stream-"):
             yield workload.chunks, cell

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from parity.bench import endurance, processes
 from parity.bench.endurance import Endurance
+from parity.bench.fits import CONNECTED
 from parity.bench.load import Job, Seen
 from parity.bench.processes import LoadProcess, Upstream, upstream
 from parity.bench.subjects import DIRECT, KEY, Running, Subject, missing, start
@@ -26,6 +27,15 @@ LONGER = 3
 
 SLOWEST = 5
 """The requests a second below which an endurance is given up."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Names what is measured of each subject: a workload with so many connections, at a rate in the open loop."""
+
+    workload: Workload
+    connections: int
+    rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,20 @@ class Plan:
         if self.endurance:
             found.setdefault(endurance.WORKLOAD, find(endurance.WORKLOAD))
         return list(found.values())
+
+    @property
+    def closed(self) -> list[Place]:
+        """Return what is measured in the closed loop, of each workload from few connections to many."""
+        return [
+            Place(workload, connections)
+            for workload in self.workloads
+            for connections in self.connections[workload.name]
+        ]
+
+    @property
+    def looks(self) -> list[Place]:
+        """Return where the memory is looked at for a line, from few connections to many."""
+        return [place for place in self.closed if self.fits and place.workload.name == CONNECTED]
 
 
 @dataclass
@@ -108,12 +132,15 @@ class Bench:
 
     @property
     def steps(self) -> int:
-        """Return how often `advance` is called: once a start, a round of each cell, a batch of an endurance."""
+        """Return how often `advance` is called.
+
+        Once a start, a round of each cell, a look at the memory, and a batch of an endurance.
+        """
         plan = self._plan
-        closed = sum(len(plan.connections[workload.name]) for workload in plan.workloads)
         opened = 0 if plan.rate == 0 else len(plan.workloads)
         endured = endurance.STEPS if plan.endurance else 0
-        return len(plan.subjects) * (1 + plan.rounds * (closed + opened) + endured)
+        each = 1 + len(plan.looks) + plan.rounds * (len(plan.closed) + opened) + endured
+        return len(plan.subjects) * each
 
     def run(self) -> Measured:
         """Start everything, measure, and stop everything. Raises `BenchError`."""
@@ -126,9 +153,7 @@ class Bench:
             self._load = LoadProcess()
             closing.callback(self._load.stop)
             outcomes = [self._started(subject, provider, closing) for subject in self._plan.subjects]
-            samples = []
-            for workload in self._plan.workloads:
-                samples += self._cells(workload, outcomes)
+            samples = self._lines(outcomes) if self._plan.fits else self._tables(outcomes)
             endured = [self._endured(outcome) for outcome in outcomes] if self._plan.endurance else []
             for outcome in outcomes:
                 if outcome.running is not None and outcome.running.pid is not None:
@@ -155,60 +180,91 @@ class Bench:
         self._advance(f"started {subject.name}")
         return outcome
 
-    def _cells(self, workload: Workload, outcomes: Sequence[Outcome]) -> list[Samples]:
-        for outcome in outcomes:
-            self._prepare(outcome, workload)
-        found = []
-        for connections in self._plan.connections[workload.name]:
-            found += self._rounds(workload, outcomes, connections, None)
-        if self._plan.rate != 0 and found:
-            most = max(self._plan.connections[workload.name])
-            rate = self._plan.rate or _half_of_slowest(found)
-            found += self._rounds(workload, outcomes, most, rate)
+    def _tables(self, outcomes: Sequence[Outcome]) -> list[Samples]:
+        """Measure one workload after the other: with few connections, with more, and in the open loop."""
+        samples = []
+        for workload in self._plan.workloads:
+            self._prepare(workload, outcomes)
+            found = []
+            for connections in self._plan.connections[workload.name]:
+                found += self._rounds([Place(workload, connections)], outcomes)
+            samples += found + self._open(workload, outcomes, found)
+        return samples
+
+    def _open(
+        self, workload: Workload, outcomes: Sequence[Outcome], closed: Sequence[Samples]
+    ) -> list[Samples]:
+        if self._plan.rate == 0 or not closed:
+            return []
+        most = max(self._plan.connections[workload.name])
+        rate = self._plan.rate or _half_of_slowest(closed)
+        return self._rounds([Place(workload, most, rate)], outcomes)
+
+    def _lines(self, outcomes: Sequence[Outcome]) -> list[Samples]:
+        """Measure all points of the lines in each round: so a machine that slows down meanwhile bends none of them.
+
+        The memory is looked at before, from few connections to many: a process keeps what it once took.
+        """
+        looks = self._plan.looks
+        if looks:
+            self._prepare(looks[0].workload, outcomes)
+        held = {}
+        for place in looks:
+            for samples in self._rounds([place], outcomes, looking=True):
+                held[samples.subject, samples.connections] = samples
+        for workload in self._plan.workloads:
+            self._prepare(workload, outcomes)
+        found = self._rounds(self._plan.closed, outcomes)
+        for samples in found:
+            look = held.get((samples.subject, samples.connections))
+            if look is not None and samples.workload == CONNECTED and not samples.reason:
+                samples.figures.update(look.figures)
+                if look.reason:
+                    samples.reason, samples.requests, samples.figures = look.reason, 0, {}
+        for workload in self._plan.workloads:
+            of_it = [samples for samples in found if samples.workload == workload.name]
+            found += self._open(workload, outcomes, of_it)
         return found
 
-    def _prepare(self, outcome: Outcome, workload: Workload) -> None:
-        """Ask a subject for the first time, which costs more; the embedded store learns what is found later."""
-        if outcome.running is None or outcome.subject.why_not(workload):
-            return
-        assert self._load is not None
+    def _prepare(self, workload: Workload, outcomes: Sequence[Outcome]) -> None:
+        """Ask the subjects for the first time, which costs more; the embedded store learns what is found later."""
         first = [workload]
         if workload.memory is not None and workload.memory["store"] == "embedded":
             first.insert(0, find(SEED))
-        for one in first:
-            self._load.run(replace(self._job(outcome.running, one, 1, None), warm_up=0.0))
+        for outcome in outcomes:
+            if outcome.running is None or outcome.subject.why_not(workload):
+                continue
+            assert self._load is not None
+            for one in first:
+                self._load.run(replace(self._job(outcome.running, one, 1, None), warm_up=0.0))
 
     def _rounds(
-        self, workload: Workload, outcomes: Sequence[Outcome], connections: int, rate: float | None
+        self, places: Sequence[Place], outcomes: Sequence[Outcome], looking: bool = False
     ) -> list[Samples]:
-        """Measure all subjects in each round, each time in another order."""
-        order = random.Random(f"{self._plan.seed} {workload.name} {connections} {rate}")  # noqa: S311  # no secret
-        pairs = [
-            (outcome, Samples(outcome.subject.name, workload.name, connections, rate)) for outcome in outcomes
-        ]
-        for outcome, samples in pairs:
-            if why := outcome.subject.why_not(workload):
-                samples.applies, samples.reason = False, why
-            elif outcome.running is None:
-                samples.reason = outcome.reason
-        for _ in range(self._plan.rounds):
-            shuffled = order.sample(pairs, len(pairs))
-            for outcome, samples in shuffled:
-                if not samples.reason:
-                    self._round(outcome, workload, samples)
-                self._advance(f"{outcome.subject.name}, {workload.name}, {connections}")
-        return [samples for _, samples in pairs]
+        """Measure all places of all subjects in each round, each time in another order.
 
-    def _round(self, outcome: Outcome, workload: Workload, samples: Samples) -> None:
+        With `looking` there is one round, of which only the memory is kept.
+        """
+        said = " ".join(f"{place.workload.name} {place.connections} {place.rate}" for place in places)
+        order = random.Random(f"{self._plan.seed} {said}")  # noqa: S311  # no secret
+        cells = [
+            (outcome, place.workload, _unmeasured(outcome, place)) for place in places for outcome in outcomes
+        ]
+        for _ in range(1 if looking else self._plan.rounds):
+            for outcome, workload, samples in order.sample(cells, len(cells)):
+                if not samples.reason:
+                    self._round(outcome, workload, samples, looking)
+                self._advance(f"{samples.subject}, {workload.name}, {samples.connections}")
+        return [samples for _, _, samples in cells]
+
+    def _round(self, outcome: Outcome, workload: Workload, samples: Samples, looking: bool) -> None:
         assert outcome.running is not None
         assert self._load is not None
         pids = processes.tree(outcome.running.pid) if outcome.running.pid is not None else []
         job = self._job(outcome.running, workload, samples.connections, samples.rate)
         for _ in range(LONGER):
             before, main_before = processes.cpu(pids), processes.cpu(pids[:1])
-            with processes.memory_after(
-                pids if self._plan.fits else [], job.warm_up + 0.9 * job.seconds
-            ) as held:
+            with processes.memory_after(pids if looking else [], job.warm_up + 0.9 * job.seconds) as held:
                 seen = self._load.run(job)
             if seen.wrong or job.rate is not None or seen.requests >= max(FEWEST, job.connections):
                 break
@@ -218,8 +274,8 @@ class Bench:
             samples.figures.clear()
             samples.requests = 0
             return
-        figures = dict(seen.figures)
-        if pids:
+        figures = {} if looking else dict(seen.figures)
+        if pids and not looking:
             figures["cpu_ms"] = 1000 * processes.cpu(pids).since(before) / seen.answered
             figures["cpu_main_ms"] = 1000 * processes.cpu(pids[:1]).since(main_before) / seen.answered
         if held:
@@ -267,6 +323,16 @@ class Bench:
             warm_up=self._plan.warm_up,
             rate=rate,
         )
+
+
+def _unmeasured(outcome: Outcome, place: Place) -> Samples:
+    """Return the place for a cell's samples, with the reason where there can be none."""
+    samples = Samples(outcome.subject.name, place.workload.name, place.connections, place.rate)
+    if why := outcome.subject.why_not(place.workload):
+        samples.applies, samples.reason = False, why
+    elif outcome.running is None:
+        samples.reason = outcome.reason
+    return samples
 
 
 def _half_of_slowest(found: Sequence[Samples]) -> float:

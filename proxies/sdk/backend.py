@@ -31,6 +31,7 @@ from proxies.headers import from_litellm
 from proxies.sdk.clients import client_for
 from proxies.sdk.router import ROUTING_PARAMS, Router
 from proxies.sessions import READ_TIMEOUT, LiteLLMSessionManager, bodies_of_answers
+from proxies.support import garbage
 from proxies.support.jsontext import text_or_none
 from proxies.support.litellm_environment import stay_local
 from proxies.support.litellm_streams import keep_little
@@ -56,8 +57,9 @@ class SdkBackend:
         self._started = False
 
     async def start(self) -> None:
-        send_as_given()
-        _import_early()
+        with garbage.kept():
+            send_as_given()
+            _import_early()
         keep_little()
         _make_known(self._config.model_list)
         _guard_own_clients(Guard(self._config.limits.answers, mends=True))

@@ -129,6 +129,13 @@ _WORD_AFTER = re.compile(r"\S{1,4096}")
 _KEY_IN_QUERY = re.compile(r"(?<=[?&]key=)[^&\s\"']+")
 _REST_OF_COOKIES = re.compile(r"(?:;[^\r\n\"']*)?")
 
+# What none of the patterns above can match without, in text whose case is folded. Most texts have nothing of it, and to
+# look for it takes a tenth of the time. No `i` in the words: patterns take İ and ı for one, and neither folds to it.
+_HINTS = re.compile(
+    "://|bearer|sk-|pk-|rk-|xai-|gsk_|sm_|hf_|ghp_|gho_|github_pat_|xox|aiza|akia|asia|eyj"
+    "|cook|author|token|key|secret|passw|litellm_truncated"
+)
+
 _registered: dict[str, tuple[str, ...]] = {}
 _masked: tuple[str, ...] = ()
 
@@ -175,12 +182,7 @@ def redact_text(text: str, *secrets: str) -> str:
     for secret in known:
         if secret in text:
             text = text.replace(secret, MASK)
-    text = _CREDENTIALS_IN_URL.sub(MASK, text)
-    text = _LOOKS_SECRET.sub(MASK, text)
-    text = _BEARER.sub(rf"\1\g<2>{MASK}", text)
-    text = _KEY_IN_QUERY.sub(MASK, text)
-    text = _mask_named(text)
-    return _mask_around_gaps(text) if "litellm_truncated" in text else text
+    return _without_what_looks_secret(text) if _HINTS.search(text.casefold()) else text
 
 
 def redact_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -239,6 +241,15 @@ def redact_url(url: str) -> str:
     except ValueError:
         return MASK
     return redact_text(f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}")
+
+
+def _without_what_looks_secret(text: str) -> str:
+    text = _CREDENTIALS_IN_URL.sub(MASK, text)
+    text = _LOOKS_SECRET.sub(MASK, text)
+    text = _BEARER.sub(rf"\1\g<2>{MASK}", text)
+    text = _KEY_IN_QUERY.sub(MASK, text)
+    text = _mask_named(text)
+    return _mask_around_gaps(text) if "litellm_truncated" in text else text
 
 
 def _renew() -> None:

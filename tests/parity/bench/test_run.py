@@ -9,6 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from parity.bench.markdown import BEGIN, END
+from parity.bench.run import Bench, Plan
+from parity.bench.subjects import named
+from parity.bench.workloads import find
 from parity.cli import main
 from parity.provider.server import refused_url
 
@@ -57,6 +60,30 @@ def test_lines_are_asked_for_by_name(tmp_path: Path) -> None:
     }
     assert {one["over"] for one in found["missing_fits"]} == {"request_bytes", "chunks"}
     assert "MISSING: direct, CPU over chunks" in done.output
+
+
+def test_each_round_measures_every_point_of_the_lines() -> None:
+    """So a machine that slows down bends none; the memory is looked at before, from few connections to many."""
+    told: list[str] = []
+    points = {"chat": [1, 2], "stream-20": [1]}
+    plan = Plan(
+        named(["direct"], {}),
+        [find(name) for name in points],
+        points,
+        2,
+        0.05,
+        warm_up=0.0,
+        rate=0,
+        fits=True,
+    )
+    bench = Bench(plan, told.append)
+    measured = bench.run()
+    looks = ["direct, chat, 1", "direct, chat, 2"]
+    every = {*looks, "direct, stream-20, 1"}
+    assert (told[:3], len(told)) == (["started direct", *looks], bench.steps)
+    assert set(told[3:6]) == set(told[6:]) == every
+    assert [len(samples.figures["cpu_ms"]) for samples in measured.samples] == [2, 2, 2]
+    assert ["memory_mb" in samples.figures for samples in measured.samples] == [True, True, False]
 
 
 def test_an_endurance_leaves_the_workloads_out(tmp_path: Path) -> None:

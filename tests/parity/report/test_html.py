@@ -3,6 +3,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Callable
+from functools import cache
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
@@ -99,17 +101,33 @@ def many(count: int, size: int) -> Report:
     return report.model_copy(update={"verdict": report.verdict.model_copy(update={"scenarios": copies})})
 
 
-FULL = parsed(full())
-PASSING = parsed(passing())
-PAGES = {"full": FULL, "passing": PASSING, "hostile": parsed(hostile()), "many": parsed(many(60, 5))}
-REPORTS = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+MADE: dict[str, Callable[[], Report]] = {
+    "full": full,
+    "passing": passing,
+    "hostile": hostile,
+    "many": lambda: many(60, 5),
+}
+REPORTS = pytest.mark.parametrize("page", MADE, indirect=True)
+
+
+@cache
+def page_of(name: str) -> Element:
+    """Render one of the reports and read its page, once for all tests."""
+    return parsed(MADE[name]())
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest) -> Element:
+    return page_of(request.param)
 
 
 def test_the_verdict_comes_first() -> None:
     """Word and whole line stand before everything else."""
-    assert FULL.all("h1")[0].words.startswith("incomplete The run isn’t whole")
-    assert PASSING.all("h1")[0].words == "pass binary and sdk show no difference that isn’t explained"
-    [line] = FULL.all("p", "line")
+    assert page_of("full").all("h1")[0].words.startswith("incomplete The run isn’t whole")
+    assert (
+        page_of("passing").all("h1")[0].words == "pass binary and sdk show no difference that isn’t explained"
+    )
+    [line] = page_of("full").all("p", "line")
     assert line.words == full().verdict.line
 
 
@@ -163,7 +181,7 @@ def test_tables_have_headers(page: Element) -> None:
 
 def test_a_scenario_has_its_own_address() -> None:
     """Its id, which a link can carry: it doesn't change with what else ran."""
-    row = FULL.by_id("errors.status[429]")
+    row = page_of("full").by_id("errors.status[429]")
     assert row.all("a")[0].attributes["href"] == "#errors.status[429]"
     assert [td.words for td in row.all("tr")[0].all("td")] == ["excused", "met", "explained"]
     assert row.attributes["data-state"] == "explained excused met"
@@ -184,7 +202,7 @@ def test_themes_are_counted() -> None:
     """Scenarios, cells, ok by target, and parity; the last row is the sum."""
     rows = [
         [c.words for c in tr.children if isinstance(c, Element)]
-        for tr in FULL.all("table", "matrix")[0].all("tr")
+        for tr in page_of("full").all("table", "matrix")[0].all("tr")
     ]
     assert rows[0][:5] == ["theme", "scenarios", "cells", "binary ok", "sdk ok"]
     assert rows[1:] == [
@@ -198,8 +216,8 @@ def test_themes_are_counted() -> None:
 
 def test_a_known_divergence_says_who_is_right_why_and_how_it_is_known() -> None:
     """Reason, clause, version, both values, the scenarios and the probe, under the name of who keeps the contract."""
-    [card] = [c for c in FULL.all("article", "explained") if "divergence" in c.words]
-    heading = [h.words for h in FULL.all("h3") if h.attributes.get("id", "").startswith("right-")]
+    [card] = [c for c in page_of("full").all("article", "explained") if "divergence" in c.words]
+    heading = [h.words for h in page_of("full").all("h3") if h.attributes.get("id", "").startswith("right-")]
     assert heading == ["sdk keeps the contract, binary doesn’t", "Both fall short"]
     for part in (
         "LiteLLM does so.",
@@ -218,7 +236,7 @@ def test_a_known_divergence_says_who_is_right_why_and_how_it_is_known() -> None:
 
 def test_a_difference_is_shown_side_by_side() -> None:
     """Under its scenario: path, each target's value, the wanted one, and a link to the ledger's reason."""
-    row = FULL.by_id("errors.status[429]")
+    row = page_of("full").by_id("errors.status[429]")
     assert [dt.words for dt in row.all("dt")] == [
         "binary breaks the contract, excused",
         "sdk keeps the contract",
@@ -227,7 +245,7 @@ def test_a_difference_is_shown_side_by_side() -> None:
     assert [dd.words for dd in row.all("dd")] == ["nothing there", '"7"', '"7"']
     [why] = row.all("p", "why")
     assert why.words == "divergence LiteLLM does so."
-    assert FULL.by_id(why.all("a")[0].attributes["href"].removeprefix("#")).tag == "article"
+    assert page_of("full").by_id(why.all("a")[0].attributes["href"].removeprefix("#")).tag == "article"
 
 
 def test_only_what_is_alike_in_part_is_marked() -> None:
@@ -240,17 +258,19 @@ def test_only_what_is_alike_in_part_is_marked() -> None:
 
 def test_the_identical_is_one_row() -> None:
     """Nothing to open, nothing repeated."""
-    assert [e.tag for e in FULL.by_id("chat.plain").all()].count("details") == 0
-    assert not PASSING.all("section")[1].all("article")
-    assert "None occurred in this run." in PASSING.all("main")[0].words
+    assert [e.tag for e in page_of("full").by_id("chat.plain").all()].count("details") == 0
+    assert not page_of("passing").all("section")[1].all("article")
+    assert "None occurred in this run." in page_of("passing").all("main")[0].words
 
 
 def test_what_fails_is_said_before_what_is_known() -> None:
     """Missing cells, problems, differences by path, stale entries; a page that passes has no such part."""
-    headings = [h.words for h in FULL.all("h2")]
+    headings = [h.words for h in page_of("full").all("h2")]
     assert headings == ["What fails", "Known divergences", "Themes", "Scenarios", "How it was compared"]
-    assert "What fails" not in [h.words for h in PASSING.all("h2")]
-    failing = next(s for s in FULL.all("section") if s.attributes["aria-labelledby"] == "failing").words
+    assert "What fails" not in [h.words for h in page_of("passing").all("h2")]
+    failing = next(
+        s for s in page_of("full").all("section") if s.attributes["aria-labelledby"] == "failing"
+    ).words
     assert "errors.gone on sdk: planned, but not reported" in failing
     assert "divergence of chat.plain at $.exchanges[0].response.json_body no longer occurs" in failing
     assert "unexplained response body $.exchanges[0].response.json_body.text" in failing
@@ -258,7 +278,7 @@ def test_what_fails_is_said_before_what_is_known() -> None:
 
 def test_a_missing_cell_is_named_in_its_scenario() -> None:
     """Though there is nothing to compare."""
-    assert "missing sdk: planned, but not reported." in FULL.by_id("errors.gone").words
+    assert "missing sdk: planned, but not reported." in page_of("full").by_id("errors.gone").words
 
 
 def test_a_run_may_fail_for_the_ledger_alone() -> None:
@@ -325,7 +345,7 @@ def test_what_fails_has_room_before_what_is_explained(monkeypatch: pytest.Monkey
 
 def test_the_filter_waits_for_its_script() -> None:
     """Without a script there is no control that does nothing."""
-    [form] = FULL.all("form")
+    [form] = page_of("full").all("form")
     assert "hidden" in form.attributes
     assert [o.attributes.get("value", o.text) for o in form.all("select")[2].all("option")] == [
         "",
@@ -338,7 +358,7 @@ def test_the_filter_waits_for_its_script() -> None:
         "identical",
         "met",
     ]
-    assert {d.attributes["data-theme"] for d in FULL.all("details", "theme")} == {
+    assert {d.attributes["data-theme"] for d in page_of("full").all("details", "theme")} == {
         o.text for o in form.all("select")[1].all("option")[1:]
     }
 

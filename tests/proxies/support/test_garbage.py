@@ -66,3 +66,19 @@ def test_the_litellm_process_keeps_what_it_has_loaded(monkeypatch: pytest.Monkey
         assert gc.get_freeze_count() > 0
     finally:
         gc.enable()
+
+
+def test_what_is_loaded_is_kept() -> None:
+    """Nothing is collected meanwhile; after it, what is there is left out, unless somebody else holds off."""
+    assert gc.isenabled()
+    try:
+        with garbage.kept():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+        garbage.hold_off()
+        with garbage.kept():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -3,12 +3,15 @@ from __future__ import annotations
 import base64
 import io
 import logging
+import re
+import sys
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxies.support import redact
 from proxies.support.redact import (
     MASK,
     RedactingFilter,
@@ -84,6 +87,33 @@ def test_redacting_twice_changes_nothing_more(text: str) -> None:
     """The redactor is idempotent."""
     once = redact_text(text)
     assert redact_text(once) == once
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        redact._CREDENTIALS_IN_URL,
+        redact._LOOKS_SECRET,
+        redact._BEARER,
+        redact._KEY_IN_QUERY,
+        redact._NAMED,
+        redact._GAP,
+    ],
+)
+@given(data=st.data())
+def test_what_a_pattern_finds_has_a_hint(pattern: re.Pattern[str], data: st.DataObject) -> None:
+    """Texts without one aren't looked through, so each pattern has to need one."""
+    text = data.draw(st.from_regex(pattern))
+    assert redact._HINTS.search(text.casefold())
+
+
+def test_a_hint_is_found_in_any_case() -> None:
+    """Letters that a pattern takes for one of a name's words, such as the sign for kelvin, are that one when folded."""
+    everything = "".join(map(chr, range(sys.maxunicode + 1)))
+    for word in ("cook", "author", "token", "key", "secret", "passw"):
+        assert word in redact._HINTS.pattern
+        for letter in word:
+            assert {c.casefold() for c in re.findall(letter, everything, re.IGNORECASE)} == {letter}
 
 
 def test_secrets_given_or_registered_are_masked(registered: str) -> None:
