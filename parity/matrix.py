@@ -28,6 +28,7 @@ from parity.observation.file import DECIDING, versions
 from parity.observation.model import Observation
 from parity.plugin import Controller
 from parity.recorder.missing import installed, played_as, record_missing
+from parity.support.cores import waiting_workers
 from parity.support.progress import progress
 from parity.targets.arms import arm_of
 
@@ -81,7 +82,7 @@ def run(plan: Plan, on_report: Callable[[Cell], None] = lambda _: None) -> Run:
         *("-c", str(INI), "--rootdir", str(Path.cwd()), "--noconftest", "-p", "no:cacheprovider"),
         *("--parity-tier", plan.tier, "--parity-ledger", str(plan.ledger)),
         # A worker starts with cells that lie together, and takes some of another one's when it has none left.
-        *("-n", plan.workers, "--dist", "worksteal" if plan.workers != "0" else "no"),
+        *("-n", _workers(plan), "--dist", "worksteal" if plan.workers != "0" else "no"),
         "--import-mode=importlib",
         *(("--parity-majority",) if plan.majority else ()),
         *(("--parity-litellm", plan.litellm) if plan.litellm else ()),
@@ -100,6 +101,11 @@ def run(plan: Plan, on_report: Callable[[Cell], None] = lambda _: None) -> Run:
             reasons = controller.failure or "\n".join(controller.crashes.values()) or said()
             raise MatrixError(f"the matrix could not be run:\n{reasons.strip()}")
     return Run(controller.verdict, tuple(controller.observations), controller.crashes)
+
+
+def _workers(plan: Plan) -> str:
+    """Return what xdist is told: live cells wait for the processes that they ask, mocked ones for nobody."""
+    return str(waiting_workers()) if (plan.workers, plan.tier) == ("auto", "live") else plan.workers
 
 
 class _Registered:

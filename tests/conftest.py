@@ -9,6 +9,7 @@ import coverage
 import pytest
 from hypothesis import settings
 
+from parity.support.cores import waiting_workers
 from proxies.support import garbage
 from proxies.support.redact import scoped_secrets
 
@@ -34,8 +35,7 @@ def pytest_xdist_auto_num_workers() -> int | None:
     """
     if find_spec("litellm") is not None:
         return None
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores + 1
+    return waiting_workers()
 
 
 def _measure_no_children() -> None:

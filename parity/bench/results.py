@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from parity.bench.run import Measured, Outcome, Plan, Samples
 from parity.bench.statistics import quantile, ratio, spread
 from parity.bench.subjects import DIRECT, first_version
 from parity.bench.workloads import Workload
+from parity.support.cores import cores
 
 AGAINST = ("litellm", "bare-litellm", "portkey", DIRECT)
 ALONE = {"sdk-workers": ("sdk",)}
@@ -234,7 +234,7 @@ def machine() -> Machine:
     return Machine(
         system=f"{platform.system()} {platform.release()}",
         cpu=_cpu(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=cores(),
         memory_gb=_memory_gb(),
         python=platform.python_version(),
         versions=versions,

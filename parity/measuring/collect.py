@@ -15,6 +15,7 @@ from pathlib import Path
 from parity.measuring import benching, installing, matrix, running, source
 from parity.measuring.model import Data, Machine, Measured, MeasureError, read
 from parity.observation.file import versions
+from parity.support.cores import cores
 from parity.support.files import files_digest, write_text_atomic
 from parity.targets.stack import StackError
 from proxies.support.redact import redact_text
@@ -150,11 +151,10 @@ def machine() -> Machine:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     except (OSError, StopIteration, ValueError):
         memory = 0.0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Machine(
         system=f"{platform.system()} {platform.machine()}",
         cpu=cpu,
-        cores=cores,
+        cores=cores(),
         memory_gb=round(memory, 1) or None,
         python=platform.python_version(),
     )

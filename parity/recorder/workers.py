@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from parity.catalogue.scenario import Scenario
 from parity.recorder.servers import Servers, quick_retries, started
 from parity.recording.file import Recording
+from parity.support.cores import waiting_workers
 
 WORTH_IT = 20
 """Recordings that take as long as a worker's start, which imports LiteLLM."""
@@ -42,7 +43,7 @@ def record(
 
 def _count(workers: str, scenarios: int) -> int:
     if workers == "auto":
-        return min(os.cpu_count() or 1, scenarios // WORTH_IT)
+        return min(waiting_workers(), scenarios // WORTH_IT)
     return min(int(workers), scenarios)
 
 

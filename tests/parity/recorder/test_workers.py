@@ -136,7 +136,7 @@ def test_workers_that_are_worth_their_start(
     asked: str, scenarios: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No more are started than have something to do; `auto` starts none for a few scenarios."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(workers, "waiting_workers", lambda: 4)
     assert workers._count(asked, scenarios) == expected
 
 
