@@ -24,12 +24,15 @@ def listed(name: str) -> list[str]:
     return tox["collected"][name].split()
 
 
-def left_out() -> list[str]:
-    """Name the files and folders that `binary` doesn't collect."""
-    return [line.removeprefix("--ignore=") for line in listed("not_in_binary")]
+def left_out(name: str) -> list[str]:
+    """Name the files and folders of a list that pytest doesn't collect."""
+    return [line.removeprefix("--ignore=") for line in listed(name)]
 
 
-@pytest.mark.parametrize("name", left_out())
+IN_SDK_ALONE = sorted({*left_out("not_in_binary")} - {*left_out("not_in_units")})
+
+
+@pytest.mark.parametrize("name", IN_SDK_ALONE)
 def test_what_is_left_out_never_asks_for_litellm(name: str) -> None:
     """No file of it looks for litellm, so that an environment without it can't change what comes out."""
     path: Path = ROOT / name
@@ -38,6 +41,14 @@ def test_what_is_left_out_never_asks_for_litellm(name: str) -> None:
     for file in files:
         found = ASKS.search(file.read_text(encoding="utf-8"))
         assert found is None, f"{file.relative_to(ROOT)} says {found[0]!r}: `tox -e binary` must run it"
+
+
+def test_a_command_has_one_list() -> None:
+    """Of a second one in the same line tox takes each further entry for a command, whose failure would be ignored."""
+    tox = ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini", encoding="utf-8")
+    lines = [line for section in tox.values() for line in section.get("commands", "").splitlines()]
+    assert max(line.count("{[collected]") for line in lines) == 1
 
 
 def test_every_live_test_is_where_live_looks() -> None:
@@ -51,9 +62,10 @@ def test_every_live_test_is_where_live_looks() -> None:
 
 def test_what_units_leave_out_is_run_elsewhere() -> None:
     """Every test of those folders is marked, by its file or its folder, so that units would leave it out anyway."""
-    left = [ROOT / line.removeprefix("--ignore=") for line in listed("no_units")]
-    assert left
-    for folder in left:
+    names = left_out("not_in_units")
+    assert names
+    assert {*names} < {*left_out("not_in_binary")}
+    for folder in (ROOT / name for name in names):
         files = sorted(folder.rglob("test_*.py"))
         assert files, f"{folder} is left out by tox.ini, and holds no tests"
         everywhere = "marked_live(items" in (folder / "conftest.py").read_text(encoding="utf-8")
