@@ -19,7 +19,7 @@ from parity.commands.group import Unusable
 from parity.commands.options import expression_option, load, scenarios_option
 from parity.gateways import html
 from parity.gateways import profile as profiles
-from parity.gateways.judging import GatewayVerdict, client_of, judge_gateway
+from parity.gateways.judging import GatewayVerdict, client_of, judge_gateway, rules_for
 from parity.gateways.process import GatewayError
 from parity.gateways.profile import Profile
 from parity.gateways.report import as_verdict
@@ -72,7 +72,7 @@ class Files(NamedTuple):
 @click.option(
     "--resume",
     is_flag=True,
-    help="Keep the verdicts of --json's file on the same version by the same scenarios; judge the others.",
+    help="Keep the verdicts of --json's file on the same version by the same scenarios and rules; judge the others.",
 )
 @client_option
 @scenarios_option
@@ -185,11 +185,14 @@ def _before(json_file: Path | None) -> list[GatewayVerdict]:
 def _still_right(
     before: Sequence[GatewayVerdict], chosen: Sequence[Profile], catalogue: str, player: Player | None
 ) -> list[GatewayVerdict]:
-    """Return the verdicts that would be made again: on the same version of a chosen gateway, by the same scenarios,
-    asked by the same client.
+    """Return the verdicts that would be made again: on the same version of a chosen gateway, by the same scenarios
+    and rules, asked by the same client.
     """
-    wanted = {(profile.name, profile.shown_version, catalogue, client_of(player)) for profile in chosen}
-    return [v for v in before if (v.name, v.version, v.catalogue, v.client) in wanted]
+    wanted = {
+        (profile.name, profile.shown_version, catalogue, client_of(player), rules_for(profile))
+        for profile in chosen
+    }
+    return [v for v in before if (v.name, v.version, v.catalogue, v.client, v.rules) in wanted]
 
 
 def _write(verdicts: Sequence[GatewayVerdict], files: Files, scenarios: Sequence[Scenario]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +28,7 @@ from parity.judging.levels import clauses
 from parity.judging.normalise import mask_json
 from parity.observation.model import Observation
 from parity.provider.server import refused_url, serve_in_thread
+from parity.support.files import files_digest
 from parity.support.frozen import Frozen
 from parity.targets.deployments import config_document
 from parity.targets.official import Player
@@ -35,6 +38,9 @@ AT_ONCE = 4
 Run = Callable[[Profile, Path, Mapping[str, Any]], AbstractContextManager[str]]
 CELL_PATIENCE = 120.0
 LONGEST_TEXT = 2000
+_PACKAGE = Path(__file__).parents[1]
+_DECIDING = ("catalogue", "gateways", "judging", "observation", "provider", "targets")
+"""The folders of code that a verdict depends on."""
 
 
 class ClauseVerdict(Frozen):
@@ -65,6 +71,7 @@ class GatewayVerdict(Frozen):
         default_factory=dict, description="by applicable scenario: the clauses that it looks at"
     )
     catalogue: str = Field("", description="sha256 over the scenarios that were chosen")
+    rules: str = Field("", description="a hash of the profile, the clauses and the code that judged")
     clauses: dict[str, ClauseVerdict]
 
     @property
@@ -99,6 +106,17 @@ def client_of(player: Player | None) -> str:
     return f"{player} {installed_version(player)}" if player else ""
 
 
+def rules_for(profile: Profile) -> str:
+    """Return a short hash of what decides a verdict beside the scenarios: the profile, the clauses, and the code."""
+    return hashlib.sha256(f"{_code()}\n{profile.model_dump_json()}".encode()).hexdigest()[:16]
+
+
+@cache
+def _code() -> str:
+    files = [file for name in _DECIDING for file in (_PACKAGE / name).rglob("*.py")]
+    return files_digest([*files, _PACKAGE / "clauses.yaml"], _PACKAGE)
+
+
 class Played(NamedTuple):
     """Holds what a gateway showed: the scenarios that apply, what was seen of each, and why others don't apply."""
 
@@ -126,7 +144,11 @@ def judge_gateway(
     """
     chosen = tuple(scenarios)
     played = play_gateway(profile, chosen, say=say, advance=advance, at_once=at_once, run=run, player=player)
-    made = {"catalogue": Catalogue(chosen, {}).hash, "client": client_of(player)}
+    made = {
+        "catalogue": Catalogue(chosen, {}).hash,
+        "client": client_of(player),
+        "rules": rules_for(profile),
+    }
     return _verdict(profile, *played).model_copy(update=made)
 
 

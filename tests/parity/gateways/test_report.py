@@ -11,8 +11,9 @@ from click.testing import CliRunner
 
 from parity.cli import main
 from parity.commands import judge
-from parity.gateways import html
-from parity.gateways.judging import ClauseVerdict, GatewayVerdict
+from parity.gateways import html, judging
+from parity.gateways import profile as profiles
+from parity.gateways.judging import ClauseVerdict, GatewayVerdict, rules_for
 from parity.gateways.process import GatewayError
 from parity.gateways.profile import Profile
 from parity.gateways.report import as_verdict
@@ -90,7 +91,10 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         if profile.name == "nginx":
             raise GatewayError("apt-get is missing")
         return judged(
-            profile.name, version=profile.shown_version, catalogue=judge.Catalogue(tuple(scenarios), {}).hash
+            profile.name,
+            version=profile.shown_version,
+            catalogue=judge.Catalogue(tuple(scenarios), {}).hash,
+            rules=rules_for(profile),
         )
 
     monkeypatch.chdir(tmp_path)
@@ -122,6 +126,20 @@ def test_all_gateways_make_one_table_and_can_be_resumed(asked: list[str], tmp_pa
     asked.clear()
     CliRunner().invoke(main, ["judge", "--all", "--resume", "-k", "chat.tool_call"])
     assert len(asked) == 9
+
+
+def test_other_rules_judge_again(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verdict by another profile, other clauses or other code of the judge's isn't kept."""
+    arguments = ["judge", "portkey", "-k", "chat.plain", "--json", "found.json", "--resume"]
+    for _ in range(2):
+        assert CliRunner().invoke(main, arguments).exit_code == 0
+    assert asked == ["portkey"]
+    profile = profiles.find("portkey")
+    assert rules_for(profile) == rules_for(profiles.find("portkey"))
+    assert rules_for(profile) != rules_for(profile.model_copy(update={"routes": profile.routes[:1]}))
+    monkeypatch.setattr(judging, "_code", lambda: "other")
+    CliRunner().invoke(main, arguments)
+    assert asked == ["portkey", "portkey"]
 
 
 def test_nothing_left_to_judge_writes_the_pages(asked: list[str], tmp_path: Path) -> None:
