@@ -34,6 +34,7 @@ from proxies.sessions import READ_TIMEOUT, LiteLLMSessionManager, bodies_of_answ
 from proxies.support import garbage
 from proxies.support.jsontext import text_or_none
 from proxies.support.litellm_environment import stay_local
+from proxies.support.litellm_records import record_for_listeners_alone
 from proxies.support.litellm_streams import keep_little
 from proxies.support.openai_bodies import send_as_given
 from proxies.support.sse import SSEDecoder
@@ -61,6 +62,7 @@ class SdkBackend:
             send_as_given()
             _import_early()
         keep_little()
+        record_for_listeners_alone()
         _make_known(self._config.model_list)
         _guard_own_clients(Guard(self._config.limits.answers, mends=True))
         # Its table of tokens takes half a second to be read, and would be with the first stream.
