@@ -58,9 +58,8 @@ class SdkBackend:
         self._started = False
 
     async def start(self) -> None:
-        with garbage.kept():
-            send_as_given()
-            _import_early()
+        send_as_given()
+        _import_early()
         keep_little()
         record_for_listeners_alone()
         _make_known(self._config.model_list)
@@ -246,16 +245,21 @@ def _make_known(deployments: Iterable[Deployment]) -> None:
             litellm.register_model({model: {}}, persist_across_reloads=False)
 
 
+@cache
 def _import_early() -> None:
-    """Import what LiteLLM would with its first calls, some of them in threads that can meet halfway in a module."""
-    _litellm()  # these import it too, and it mustn't ask the network for anything
-    for name in (
-        "litellm._service_logger",
-        "litellm.proxy.guardrails.exception_utils",
-        "litellm.proxy.pass_through_endpoints.streaming_handler",  # a second, at the end of a message's first stream
-    ):
-        with contextlib.suppress(ImportError):
-            import_module(name)
+    """Import what LiteLLM would with its first calls, some of them in threads that can meet halfway in a module.
+
+    Once: what another start finds there as garbage must not be kept.
+    """
+    with garbage.kept():
+        _litellm()  # these import it too, and it mustn't ask the network for anything
+        for name in (
+            "litellm._service_logger",
+            "litellm.proxy.guardrails.exception_utils",
+            "litellm.proxy.pass_through_endpoints.streaming_handler",  # a second, at a message's first stream's end
+        ):
+            with contextlib.suppress(ImportError):
+                import_module(name)
 
 
 def _litellm() -> Any:
