@@ -49,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 
 def http11(limits: Limits, connections: Count | None = None) -> type[asyncio.Protocol]:
-    """The class for uvicorn's option `http`; its `h11_max_incomplete_event_size` is `largest_head`.
+    """The class for uvicorn's option `http`, with limits of its own on what it keeps of a request.
 
     Workers that have `connections` in common take no more than `limits.max_connections` together.
     """
@@ -57,7 +57,7 @@ def http11(limits: Limits, connections: Count | None = None) -> type[asyncio.Pro
     return type("Connection", (_Connection,), {"limits": limits, "rooms": rooms, "lingering": set()})
 
 
-def largest_head(limits: Limits) -> int:
+def _largest_head(limits: Limits) -> int:
     """How many bytes of a request are kept that is not yet known to be one: its headers and its first line."""
     return limits.max_header_bytes + _FIRST_LINE
 
@@ -94,6 +94,21 @@ def make_room(*limits: Limits) -> list[Limits]:
     ]
 
 
+class _Reading(h11.Connection):
+    """Remembers how the request begins that is being read, since a refusal's envelope depends on its target.
+
+    h11 keeps no line that it has read. It is asked at each event, not at each piece that arrives: a piece may hold
+    the end of one request and the beginning of the next.
+    """
+
+    begins = b""
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        if self.their_state is h11.IDLE:
+            self.begins = self.trailing_data[0][:_TARGET_WITHIN]
+        return super().next_event()
+
+
 class _Connection(H11Protocol):
     limits: Limits
     rooms: tuple[Room, Room]
@@ -104,10 +119,10 @@ class _Connection(H11Protocol):
     _leaving = False
     _timer: asyncio.TimerHandle | None = None
     _awaits_headers = False
-    _begins = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.conn: _Reading = _Reading(h11.SERVER, _largest_head(self.limits))
         self.app_state = self.app_state | state_of_connection(self._has_the_key)
         self._room = next((room for room in self.rooms if room.enter(self)), None)
         if self._room is None:
@@ -129,9 +144,6 @@ class _Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if self._leaving:
             return
-        if self.conn.their_state is h11.IDLE:
-            # h11 keeps no line that it has read, and a refusal's envelope depends on the first.
-            self._begins = self.conn.trailing_data[0][:_TARGET_WITHIN] + data[:_TARGET_WITHIN]
         super().data_received(data)
         if self._leaving:
             return
@@ -155,6 +167,8 @@ class _Connection(H11Protocol):
         if unread and not self.transport.is_closing():
             # Answered before its body had come, and uvicorn would go on reading it for ever.
             self._start_timer(LINGER, self.transport.close)
+        elif not self._leaving and self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self._await_headers()  # the next request's, of which some came before this answer was complete
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn calls it while it handles what h11 found wrong."""
@@ -216,7 +230,7 @@ class _Connection(H11Protocol):
         """Of the request that is being read; it decides about the envelope."""
         if self.cycle is not None and not self.cycle.response_complete:
             return self.scope["path"]
-        target = _TARGET.match(self._begins)
+        target = _TARGET.match(self.conn.begins)
         return origin_form(target[1]).decode().partition("?")[0] if target else ""
 
     def _refuse(self, error: ProxyError, path: str) -> None:

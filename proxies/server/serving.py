@@ -30,7 +30,7 @@ import uvicorn
 from proxies.config.limits import Limits
 from proxies.config.loading import ConfigError
 from proxies.front.draining import Draining
-from proxies.server.http11 import http11, largest_head, make_room
+from proxies.server.http11 import http11, make_room
 from proxies.shared import Count, Shared
 from proxies.support import garbage
 from proxies.support.redact import redact_text
@@ -217,7 +217,6 @@ class _Server(uvicorn.Server):
             uvicorn.Config(
                 self._app,
                 http=http11(limits, service.connections),
-                h11_max_incomplete_event_size=largest_head(limits),
                 backlog=_ACCEPTED_AT_ONCE if len(service.connections.each()) == 1 else 1,
                 lifespan="on",
                 log_config=None,

@@ -18,7 +18,7 @@ from proxies.front.app import build_app
 from proxies.front.connections import PROBES
 from proxies.front.routes import TABLE
 from proxies.server import http11 as module
-from proxies.server.http11 import http11, largest_head, make_room
+from proxies.server.http11 import http11, make_room
 from proxies.server.room import PROBE_PLACES
 from tests import samples
 from tests.proxies.front.fakes import KEY, FakeBackend, make_config
@@ -38,7 +38,6 @@ async def served(**limits: Any) -> AsyncIterator[int]:
         uvicorn.Config(
             build_app(config, FakeBackend(reply=samples.message())),
             http=http11(config.limits),
-            h11_max_incomplete_event_size=largest_head(config.limits),
             log_config=None,
             access_log=False,
         )
@@ -148,6 +147,15 @@ async def test_headers_that_do_not_come() -> None:
             assert await peer.rest() == b""
 
 
+async def test_headers_that_do_not_come_after_another_request() -> None:
+    """Half a head that came together with a request is answered 408 as well: no answer makes it wait for longer."""
+    async with served(header_timeout=0.2) as port, Peer.at(port) as peer:
+        await peer.send(f"{GET}\r\nPOST /v1/messages HTTP/1.1\r\nhost")
+        assert (await peer.answer())[0] == 200
+        status, _, body = await peer.answer()
+        assert (status, body["type"]) == (408, "error")
+
+
 async def test_a_drip_of_headers_does_not_win_time() -> None:
     """Each byte is no new start: the time is for all headers, also of a connection's later requests."""
     async with served(header_timeout=0.3) as port, Peer.at(port) as peer:
@@ -185,6 +193,24 @@ async def test_a_refused_body_that_ends_leaves_the_connection_usable() -> None:
         await peer.send("full")
         await peer.send(f"{GET}\r\n")
         assert (await peer.answer())[0] == 200
+
+
+@pytest.mark.parametrize("broken", ["content-length: x\r\n\r\n", f"x-a: {'y' * 100_000}"], ids=["400", "431"])
+@pytest.mark.parametrize("late", [False, True], ids=["together", "body-late"])
+async def test_a_later_request_gets_the_envelope_of_its_own_route(broken: str, late: bool) -> None:
+    """It comes in one piece with the end of the request before it, whose route has the other envelope."""
+    async with served() as port, Peer.at(port) as peer:
+        first = "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n"
+        if late:
+            await peer.send(first)
+            status, _, refused = await peer.answer()
+            await peer.send(f"full{POST}{broken}")
+        else:
+            await peer.send(f"{first}full{POST}{broken}")
+            status, _, refused = await peer.answer()
+        assert (status, refused["error"]["code"]) == (401, "invalid_api_key")
+        status, _, body = await peer.answer()
+        assert (status, body.get("type")) == (400 if broken.endswith("\n") else 431, "error")
 
 
 async def test_a_client_that_asks_later_is_not_late() -> None:
