@@ -15,8 +15,7 @@ import asyncio
 import contextlib
 import json
 import re
-import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -34,19 +33,15 @@ from proxies.answers import (
     status_within,
     upstream_kind,
 )
+from proxies.limited_body import LimitedBody, TooLarge, measure_frames, measure_whole, unpacker
 
 MOST_REDIRECTS = 3
 _FOLLOWED = "followed_redirects"
-_PIECE = 64 * 1024
-_FREE = 1024 * 1024
-"""Bytes that any answer may unpack to, however well it was packed."""
-
 _LARGE = 1024 * 1024
 """Bytes from which on a request is looked through in a thread."""
 
 _CREDENTIAL = re.compile(r"auth|key|token|cookie|secret|signature", re.IGNORECASE)
 _STREAM = re.compile(rb'"stream"\s*:\s*true')
-_BLANK_LINES = (b"\n\n", b"\r\r", b"\r\n\r\n")
 
 UNASKED = "unasked"
 """The attribute of an exception that was recorded: whether it was raised before a provider was asked."""
@@ -69,17 +64,13 @@ class Calls(list[str]):
         self.streams: list[httpx.AsyncByteStream] = []
 
     async def end(self) -> None:
-        """Close the streams that are still open: whoever asked for them has gone."""
+        """Close the streams that are still open, also where the library that asked has lost sight of one."""
         for body in self.streams:
             with contextlib.suppress(Exception):  # somebody may be reading it
                 await body.aclose()
 
 
-_asked: ContextVar[Calls | None] = ContextVar("asked", default=None)
-
-
-class TooLarge(httpx.RemoteProtocolError):
-    """An answer that is over a limit; the text says which."""
+_asked: ContextVar[tuple[Calls, ...]] = ContextVar("asked", default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +83,13 @@ class AnswerLimits:
 
 
 @contextlib.contextmanager
-def noting_calls() -> Iterator[Calls]:
-    """Collect the methods of the calls that guarded clients make inside, in this task and those that it starts."""
-    calls = Calls()
-    token = _asked.set(calls)
+def noting_calls(calls: Calls | None = None) -> Iterator[Calls]:
+    """Collect the calls that guarded clients make inside, in this task and those that it starts, into `calls`.
+
+    Where one is inside another, both collect.
+    """
+    calls = Calls() if calls is None else calls
+    token = _asked.set((*_asked.get(), calls))
     try:
         yield calls
     finally:
@@ -131,7 +125,7 @@ class Guard:
             await _empty(response)
         else:
             await self._limit(response)
-        if (calls := _asked.get()) is not None:
+        for calls in _asked.get():
             calls.answered = response.is_success
             calls.headers = response.headers
 
@@ -139,7 +133,7 @@ class Guard:
         assert isinstance(response.stream, httpx.AsyncByteStream)
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         try:
-            unpack = _unpacker(encoding, self.limits.ratio)
+            unpack = unpacker(encoding, self.limits.ratio)
         except TooLarge as error:
             await _refuse(response, str(error))
             return
@@ -147,8 +141,12 @@ class Guard:
         events = kind == "text/event-stream"
         # What is fetched, such as a file, is handed on in pieces; what a model says is read as a whole.
         fetched = response.request.method == "GET" and response.status_code < 400
-        measure = _frames(self.limits.frame) if events else _whole(0 if fetched else self.limits.answer)
-        body = _Limited(response.stream, unpack, measure)
+        measure = (
+            measure_frames(self.limits.frame)
+            if events
+            else measure_whole(0 if fetched else self.limits.answer)
+        )
+        body = LimitedBody(response.stream, unpack, measure, events)
         if encoding != "identity":
             for name in ("content-encoding", "content-length"):
                 response.headers.pop(name, None)
@@ -160,86 +158,8 @@ class Guard:
             response.stream = body
 
 
-class _Limited(httpx.AsyncByteStream):
-    """A body, unpacked, that breaks off when it is over a limit."""
-
-    def __init__(
-        self,
-        body: httpx.AsyncByteStream,
-        unpack: Callable[[bytes], Iterator[bytes]],
-        measure: Callable[[bytes], None],
-    ) -> None:
-        self._body = body
-        self._unpack = unpack
-        self._measure = measure
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for packed in self._body:
-            for piece in self._unpack(packed):
-                self._measure(piece)
-                yield piece
-
-    async def aclose(self) -> None:
-        await self._body.aclose()
-
-
-def _whole(limit: int) -> Callable[[bytes], None]:
-    total = 0
-
-    def measure(piece: bytes) -> None:
-        nonlocal total
-        total += len(piece)
-        if limit and total > limit:
-            raise TooLarge(f"The provider's answer is larger than {limit} bytes.")
-
-    return measure
-
-
-def _frames(limit: int) -> Callable[[bytes], None]:
-    length, end = 0, b""
-
-    def measure(piece: bytes) -> None:
-        nonlocal length, end
-        seen = end + piece
-        closed = max(seen.rfind(blank) + len(blank) if blank in seen else 0 for blank in _BLANK_LINES)
-        length = len(seen) - closed if closed else length + len(piece)
-        end = seen[-3:]
-        if length > limit:
-            raise TooLarge(f"A frame of the provider's stream is larger than {limit} bytes.")
-
-    return measure
-
-
-def _unpacker(encoding: str, ratio: int) -> Callable[[bytes], Iterator[bytes]]:
-    if encoding in ("", "identity"):
-        return lambda piece: iter((piece,))
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise TooLarge("The provider's answer is compressed in a way that it was not asked for.")
-    packer = zlib.decompressobj(47)  # gzip's or zlib's header, whichever is there
-    packed = unpacked = 0
-
-    def unpack(piece: bytes) -> Iterator[bytes]:
-        nonlocal packer, packed, unpacked
-        if not packed and encoding == "deflate" and piece and (piece[0] & 15) != 8:
-            packer = zlib.decompressobj(-15)  # without a header, as some servers send it
-        packed += len(piece)
-        while piece and not packer.eof:
-            try:
-                out = packer.decompress(piece, _PIECE)
-            except zlib.error as error:
-                raise httpx.DecodingError(str(error)) from None
-            piece = packer.unconsumed_tail
-            unpacked += len(out)
-            if unpacked > _FREE and unpacked > ratio * packed:
-                raise TooLarge(f"The provider's answer is compressed more than {ratio} times.")
-            if out:
-                yield out
-
-    return unpack
-
-
 async def _note(request: httpx.Request) -> None:
-    if (calls := _asked.get()) is not None:
+    for calls in _asked.get():
         calls.append(request.method)
     if "accept-encoding" in request.headers:
         request.headers["accept-encoding"] = "gzip, deflate"
@@ -332,11 +252,11 @@ async def _mend(response: httpx.Response, body: httpx.AsyncByteStream, content_t
     """Make `response` one that LiteLLM understands, or a 502 that says why there is none."""
     asked = upstream_kind(response.request)
     streams = await _streamed(response)
+    for calls in _asked.get() if streams else ():
+        calls.streams.append(body)
     if streams and asked:
         if content_type != "application/json" or not await (resumed := Resumed(body)).is_json():
             response.stream = MendedStream(body if content_type != "application/json" else resumed, asked)
-            if (calls := _asked.get()) is not None:
-                calls.streams.append(response.stream)
             return
         body = resumed
     elif response.status_code < 400 and (streams or content_type != "application/json") and not asked:

@@ -9,12 +9,10 @@ Cookies such as Cloudflare's `cf_clearance` are kept and sent back, and never re
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import ssl
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import cache
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -23,6 +21,7 @@ import httpx
 
 from proxies.cookies import SharedJar, Shelf
 from proxies.egress import AnswerLimits, Guard
+from proxies.limited_body import await_ends
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 600.0
@@ -33,21 +32,6 @@ STALLED = "Timeout on reading data from socket"
 
 MAX_SESSIONS = 1024
 """How many (upstream, user) pairs keep their cookies; user ids come from clients, so there must be an end."""
-
-_bodies: ContextVar[list[httpx.AsyncByteStream] | None] = ContextVar("bodies", default=None)
-
-
-@contextlib.contextmanager
-def bodies_of_answers(bodies: list[httpx.AsyncByteStream]) -> Iterator[None]:
-    """Fills `bodies` with the bodies of the answers that sessions get inside, in this task.
-
-    Closing such a body ends its call, also where the library in between has lost sight of it.
-    """
-    token = _bodies.set(bodies)
-    try:
-        yield
-    finally:
-        _bodies.reset(token)
 
 
 class _Sessions:
@@ -119,6 +103,7 @@ class _Sessions:
             self._pools.clear()
         if self._cookies is not None:
             await self._cookies.aclose()
+        await await_ends()
         for session in sessions:
             await session.aclose()
         for pool in pools:
@@ -214,8 +199,6 @@ class _Lent(httpx.AsyncBaseTransport):
         response = await self._pool.handle_async_request(request)
         if isinstance(response.stream, httpx.AsyncByteStream):
             response.stream = _Outspoken(response.stream)
-            if (bodies := _bodies.get()) is not None:
-                bodies.append(response.stream)
         return response
 
 

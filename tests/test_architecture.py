@@ -37,6 +37,7 @@ ORDER = {
         {"backend", "sessions"},
         {"cookies"},
         {"egress", "fast_pool"},
+        {"limited_body"},
         {"answers"},
         {"claude_messages"},
         {"chunks"},

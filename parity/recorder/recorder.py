@@ -31,7 +31,16 @@ from parity.recorder.servers import Servers, patient
 from parity.recording import calls, sdk_objects
 from parity.recording.file import ProcessAnswer, ProcessCall, Recording, RecordingError, SdkAnswer, SdkCall
 from parity.recording.litellm_import import litellm  # noqa: F401  # quietly, before anything asks for its functions
-from parity.targets.arms import ARMS, SDK_FUNCTIONS, UNASKED, UNREAD, Arm, create_app, noting_calls
+from parity.targets.arms import (
+    ARMS,
+    SDK_FUNCTIONS,
+    UNASKED,
+    UNREAD,
+    Arm,
+    create_app,
+    noting_calls,
+    reads_behind_the_end,
+)
 from parity.targets.client import Credentials, play
 from parity.targets.deployments import MOCKED_KEY, PROVIDER_URL, REFUSED_URL
 from parity.targets.doubles import httpx_on
@@ -127,10 +136,12 @@ class _TappedBytes(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for piece in self._inner:
-                self._seen += piece
+                if not reads_behind_the_end():
+                    self._seen += piece
                 yield piece
         except httpx.TransportError as error:
-            self._broken = f"{type(error).__name__}: {error}"
+            if not reads_behind_the_end():
+                self._broken = f"{type(error).__name__}: {error}"
             raise
 
     async def aclose(self) -> None:

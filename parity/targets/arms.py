@@ -20,6 +20,7 @@ from proxies.dialects.kinds import KINDS
 from proxies.egress import UNASKED as UNASKED  # what a recording says of an exception
 from proxies.egress import UNREAD as UNREAD
 from proxies.egress import noting_calls as noting_calls
+from proxies.limited_body import reads_behind_the_end as reads_behind_the_end
 
 SDK_FUNCTIONS = {kind.route: f"litellm.{kind.function}" for kind in KINDS.values()}
 """The place where LiteLLM's function for each route is looked up, and so doubled, tapped and probed.

@@ -54,7 +54,7 @@ except ImportError:
 def write_for_others(directory: Path) -> Path:
     """A folder for the PYTHONPATH of a LiteLLM of another environment, so that it is prepared as ours is."""
     folder = directory / "inside"
-    names = ("answers", "chunks", "claude_messages", "egress")
+    names = ("answers", "chunks", "claude_messages", "egress", "limited_body")
     modules = [Path(egress.__file__).with_name(f"{name}.py") for name in names]
     for name, source in {
         "proxies/__init__.py": "",

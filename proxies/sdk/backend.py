@@ -25,12 +25,12 @@ from proxies.config.models import Deployment, ProxyConfig
 from proxies.cookies import Shelf
 from proxies.counting import count_tokens
 from proxies.dialects.kinds import KINDS
-from proxies.egress import UNASKED, UNREAD, Guard, add_hooks, noting_calls
+from proxies.egress import UNASKED, UNREAD, Calls, Guard, add_hooks, noting_calls
 from proxies.errors import ProxyError
 from proxies.headers import from_litellm
 from proxies.sdk.clients import client_for
 from proxies.sdk.router import ROUTING_PARAMS, Router
-from proxies.sessions import READ_TIMEOUT, LiteLLMSessionManager, bodies_of_answers
+from proxies.sessions import READ_TIMEOUT, LiteLLMSessionManager
 from proxies.support import garbage
 from proxies.support.jsontext import text_or_none
 from proxies.support.litellm_environment import stay_local
@@ -87,18 +87,17 @@ class SdkBackend:
         return Reply(answer if isinstance(answer, dict) else _dump(answer, unset), _provider_headers(answer))
 
     async def stream(self, call: Call) -> SdkStream:
-        bodies: list[httpx.AsyncByteStream] = []
+        made = Calls()
 
         async def ask(deployment: Deployment) -> Any:
-            with bodies_of_answers(bodies), asked_at(call.route):
+            with noting_calls(made), asked_at(call.route):
                 return await _function(call)(**await self._request(call, deployment))
 
-        with noting_calls() as made:
-            try:
-                answer = await self._router.stream(call.model, ask)
-            except Exception as error:
-                raise _refusal(error, call.route, asked=bool(made)) from None
-        return SdkStream(call, answer, bodies)
+        try:
+            answer = await self._router.stream(call.model, ask)
+        except Exception as error:
+            raise _refusal(error, call.route, asked=bool(made)) from None
+        return SdkStream(call, answer, made)
 
     async def count(self, call: Call) -> Reply:
         group = self._config.group(call.model)
@@ -139,10 +138,10 @@ class SdkBackend:
 class SdkStream:
     """Yields what LiteLLM gave for `stream=True`, as chunks."""
 
-    def __init__(self, call: Call, answer: Any, bodies: Iterable[httpx.AsyncByteStream]) -> None:
+    def __init__(self, call: Call, answer: Any, made: Calls) -> None:
         self._call = call
         self._answer = answer
-        self._bodies = bodies
+        self._made = made
         self.headers: Mapping[str, str] = _provider_headers(answer)
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
@@ -166,8 +165,7 @@ class SdkStream:
     async def aclose(self) -> None:
         with contextlib.suppress(RuntimeError):  # LiteLLM is still reading: the body's end will stop it
             await self._answer.aclose()
-        for body in self._bodies:  # LiteLLM closes OpenAI's, but forgets Anthropic's
-            await body.aclose()
+        await self._made.end()  # LiteLLM closes OpenAI's answer, but forgets Anthropic's
 
 
 def _refusal(error: Exception, route: str, *, asked: bool, unread: bool = False) -> Exception:

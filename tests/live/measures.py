@@ -1,23 +1,12 @@
-"""What a process and its children hold, by Linux's own book-keeping, and waiting for it with a deadline."""
+"""What a process and its children hold, by Linux's own book-keeping."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 AVAILABLE = Path("/proc/self/statm").exists()
-
-
-async def until(true: Callable[[], bool], deadline: float) -> None:
-    """Returns as soon as it is so; fails after `deadline` seconds."""
-    end = time.monotonic() + deadline
-    while not true():
-        assert time.monotonic() < end, f"not so within {deadline:g} s"
-        await asyncio.sleep(0.01)
 
 
 def family(pid: int) -> list[int]:

@@ -29,7 +29,8 @@ import httpx
 from parity.targets.arms import ARMS, Arm
 from tests.live.far_end import FarEnd
 from tests.live.in_front import client, config, looked_up_at, question, serving
-from tests.live.measures import family, resident, sockets, until
+from tests.live.measures import family, resident, sockets
+from tests.polling import until
 
 USERS = 50
 WORKERS = 24

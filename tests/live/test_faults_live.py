@@ -17,7 +17,8 @@ import pytest
 from parity.targets.arms import Arm
 from tests.live.far_end import FarEnd
 from tests.live.in_front import KEY, client, config, question, serving
-from tests.live.measures import AVAILABLE, family, resident, until
+from tests.live.measures import AVAILABLE, family, resident
+from tests.polling import until
 
 CROWD = 2_000
 MOST_CONNECTIONS = 1_500

@@ -18,7 +18,8 @@ from parity.targets.arms import Arm
 from parity.targets.stack import ProxyProcess
 from tests.live.far_end import FarEnd
 from tests.live.in_front import client, config, looked_up_at, question, serving
-from tests.live.measures import AVAILABLE, family, resident, sockets, until
+from tests.live.measures import AVAILABLE, family, resident, sockets
+from tests.polling import until
 
 USERS = 200
 REQUESTS = 4000

@@ -20,7 +20,8 @@ import pytest
 from parity.targets.stack import START_DEADLINE
 from tests.live.far_end import FarEnd
 from tests.live.in_front import client, config, question, written
-from tests.live.measures import AVAILABLE, family, until
+from tests.live.measures import AVAILABLE, family
+from tests.polling import until
 from tests.processes import gone
 
 WORKERS = 16

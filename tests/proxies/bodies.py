@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,15 +17,20 @@ MESSAGE = samples.message()
 class Body(httpx.AsyncByteStream):
     """Pieces of a body; an exception among them is raised."""
 
+    ends_after = 0.0
+    """Seconds between the last piece and the end."""
+
     def __init__(self, *pieces: bytes | Exception) -> None:
         self.pieces = pieces
-        self.closed = False
+        self.closed = self.read_to_its_end = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self.pieces:
             if isinstance(piece, Exception):
                 raise piece
             yield piece
+        await asyncio.sleep(self.ends_after)
+        self.read_to_its_end = not self.closed
 
     async def aclose(self) -> None:
         self.closed = True

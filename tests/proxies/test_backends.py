@@ -14,17 +14,21 @@ import httpx
 import openai
 import pytest
 
+from proxies import limited_body
 from proxies.backend import Call
 from proxies.errors import TIMED_OUT, UNREACHABLE, UNREADABLE, ProxyError
+from tests.polling import until
 from tests.proxies.arms import ANTHROPIC, OPENAI, BinaryArm, arm_named, events
 from tests.proxies.bodies import COMPLETION, MESSAGE, read
 from tests.proxies.front.fakes import KEY
+from tests.samples import DONE, as_events, message_events, response_events
 
 ASKED = {"messages": [{"role": "user", "content": "hi"}]}
 CHAT = Call("chat/completions", OPENAI, ASKED, {}, "ann")
 CHAT_STREAM = Call("chat/completions", OPENAI, {**ASKED, "stream": True}, {}, "ann")
 MESSAGES = Call("messages", ANTHROPIC, {**ASKED, "max_tokens": 9}, {}, "ann")
 MESSAGES_STREAM = Call("messages", ANTHROPIC, {**ASKED, "max_tokens": 9, "stream": True}, {}, "ann")
+RESPONSES_STREAM = Call("responses", OPENAI, {"input": "hi", "stream": True}, {}, "ann")
 
 
 @pytest.fixture(params=["binary", "sdk"])
@@ -121,10 +125,36 @@ async def test_a_stream(arm: BinaryArm) -> None:
     chunks = [c async for c in stream]
     await stream.aclose()
     await stream.aclose()
+    await until(lambda: body.closed)
     assert "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks) == "Hello"
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
     assert stream.headers["x-request-id"] == "r"
-    assert body.closed
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (CHAT_STREAM, [FIRST, LAST]),
+        (MESSAGES_STREAM, message_events("Hi")),
+        (RESPONSES_STREAM, response_events("Hi")),
+    ],
+    ids=["chat", "messages", "responses"],
+)
+async def test_an_end_that_comes_late(
+    arm: BinaryArm, call: Call, said: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ends a stream's body is awaited for a moment behind the last event: else its connection would be lost."""
+    monkeypatch.setattr(limited_body, "END_WITHIN", 30.0)
+    text = as_events(said)
+    body = arm.streams((text if DONE in text or arm.name == "sdk" else text + DONE).encode())
+    body.ends_after = 0.01
+    stream = await arm.backend().stream(call)
+    chunks: list[Any] = []
+    await asyncio.wait_for(read(stream, chunks), 10)
+    await stream.aclose()
+    await until(lambda: body.closed)
+    assert chunks
+    assert body.read_to_its_end
 
 
 @pytest.mark.parametrize("call", [CHAT_STREAM, MESSAGES_STREAM], ids=["chat", "messages"])

@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from proxies.egress import AnswerLimits, Guard, TooLarge, add_hooks, noting_calls
+from proxies.egress import AnswerLimits, Guard, add_hooks, noting_calls
+from proxies.limited_body import TooLarge
 from tests.proxies.bodies import Body, read
 
 Answer = Callable[[httpx.Request], httpx.Response]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from proxies.redis_cookies import RedisCookies
 from proxies.sessions import MemorySessionManager
 from proxies.shared import Shared
 from proxies.support.backoff import Backoff
+from tests.polling import until
 from tests.proxies.test_cookies import answer
 from tests.redis_server import KINDS, redis_server, started
 from tests.upstream import Upstream
@@ -44,14 +44,6 @@ async def machines(
     finally:
         for one in made:
             await one.aclose()
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Return when it is true; fails after ten seconds."""
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        await asyncio.sleep(0.005)
 
 
 async def test_what_one_machine_earns_serves_the_others(store: SharedStore) -> None:

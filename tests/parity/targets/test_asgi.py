@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from parity.targets import asgi
 from parity.targets.asgi import AppFailure, StreamingASGITransport
+from tests.polling import until
 
 URL = "http://app.invalid/a%20path?q=1&q=2"
 
@@ -42,12 +43,6 @@ def answering(*pieces: bytes, status: int = 200, **headers: str) -> ASGIApp:
 async def collect(response: httpx.Response, read: list[bytes]) -> None:
     async for piece in response.aiter_raw():
         read.append(piece)
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 async def test_app_sees_the_request_as_a_server_gives_it() -> None:
@@ -122,7 +117,7 @@ async def test_cancelling_before_the_start_reaches_the_app_as_disconnect() -> No
 
     async with client(app) as http:
         asking = asyncio.create_task(http.get(URL))
-        await eventually(lambda: received == ["http.request"])
+        await until(lambda: received == ["http.request"])
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking

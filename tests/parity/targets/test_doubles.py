@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -35,12 +34,6 @@ async def ask(seen: Seen, made: Recording, **body: Any) -> httpx.Response:
     with mocked_binary(made, seen):
         async with httpx.AsyncClient() as client:
             return await client.post(URL, json={"model": "m", **body})
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 async def test_a_recorded_call_is_answered_as_recorded() -> None:

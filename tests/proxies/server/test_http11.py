@@ -125,6 +125,18 @@ async def test_a_target_may_be_a_whole_url(host: str) -> None:
         assert (status, body["type"]) == (400, "error")
 
 
+async def test_who_offers_http2_is_answered_in_http1() -> None:
+    """Java's HTTP client does with each of its requests, and its body is read all the same."""
+    body = json.dumps({"model": "fast", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]})
+    offer = "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAAB\r\n"
+    async with served() as port, Peer.at(port) as peer:
+        for _ in range(2):
+            length = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            await peer.send(f"{POST}{offer}{length}\r\n{body}")
+            status, _, answer = await peer.answer()
+            assert (status, answer["type"]) == (200, "message")
+
+
 async def test_a_broken_chunk_ends_the_request() -> None:
     """A body that is no chunked body any more is answered once, and what it held of the proxy is free again."""
     async with served(max_concurrent_requests=1) as port:
