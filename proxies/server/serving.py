@@ -223,6 +223,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 date_header=service.date_header,
+                proxy_headers=False,  # nothing asks who the client is, so none of its headers need be believed
                 ws="none",
                 # Longer than any client keeps an idle connection, or it would be closed while being reused.
                 timeout_keep_alive=75,
