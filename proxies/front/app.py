@@ -72,7 +72,8 @@ def build_app(
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.router.redirect_slashes = False
-    app.router.routes.extend(routes(Services(config, backend, memories, metrics, places, default_user)))
+    app.state.services = Services(config, backend, memories, metrics, places, default_user)
+    app.router.routes.extend(routes())
     register_exception_handlers(app)
     app.add_middleware(Fair)
     app.add_middleware(Targets)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
@@ -48,24 +48,29 @@ TABLE: tuple[Row, ...] = (
 )
 
 
-def routes(services: Services) -> list[Route]:
-    """The table as Starlette's routes, the key checked before anything of a request is read."""
+@cache
+def routes() -> tuple[Route, ...]:
+    """The table as Starlette's routes, the key checked before anything of a request is read.
+
+    They serve every application of a process, each with the `Services` that it has as `app.state.services`.
+    """
     named = [
-        Route(path, _guarded(services, row), methods=[row.method])
+        Route(path, _guarded(row), methods=[row.method])
         for row in TABLE
         for path in ((row.path, row.path.removeprefix("/v1")) if row.bare else (row.path,))
     ]
     handed_on = [
-        Route(path, _guarded(services, Row("", path, passthrough.forward)), methods=families.METHODS)
+        Route(path, _guarded(Row("", path, passthrough.forward)), methods=families.METHODS)
         for family in families.FAMILIES
         for path in (f"/v1/{family}", f"/v1/{family}/{{rest:path}}")
         if path not in {route.path for route in named}
     ]
-    return named + handed_on
+    return (*named, *handed_on)
 
 
-def _guarded(services: Services, row: Row) -> Callable[[Request], Awaitable[ASGIApp]]:
+def _guarded(row: Row) -> Callable[[Request], Awaitable[ASGIApp]]:
     async def handle(request: Request) -> ASGIApp:
+        services: Services = request.app.state.services
         record = current()
         record.route = row.path.replace(":path}", "}")
         record.background = row.open
