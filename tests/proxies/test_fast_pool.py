@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
 from proxies.fast_pool import FastPool, fast_pool
+from tests.proxies.raw_server import Serve, serving
 
 LIMITS = httpx.Limits(max_connections=10, keepalive_expiry=5.0)
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
-
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Plain(httpx.AsyncBaseTransport):
@@ -30,26 +29,6 @@ class Plain(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         self.closed = True
-
-
-@contextlib.asynccontextmanager
-async def serving(serve: Serve) -> AsyncIterator[str]:
-    """The address of a server that lets `serve` have each connection, and closes it after."""
-
-    serves: list[asyncio.Task[None] | None] = []
-
-    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serves.append(asyncio.current_task())
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            await serve(reader, writer)
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
-
-    server = await asyncio.start_server(one, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    await asyncio.gather(*(task for task in serves if task))
 
 
 @contextlib.asynccontextmanager

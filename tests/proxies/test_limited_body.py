@@ -15,6 +15,7 @@ from proxies.egress import Guard
 from proxies.sessions import ProxySessionManager
 from tests.polling import until
 from tests.proxies.bodies import Body, read
+from tests.proxies.raw_server import serving
 
 EVENT = b'data: {"a": 1}\n\n'
 LAST = [
@@ -113,30 +114,25 @@ async def test_a_reader_that_goes_on_is_let() -> None:
 @pytest.mark.parametrize("late", [0, 0.01])
 async def test_a_connection_serves_many_streams(late: float) -> None:
     """It is there for the next call, whether what ends a stream comes with its last event or behind it."""
-    serving: list[asyncio.Task[Any] | None] = []
+    connections = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serving.append(asyncio.current_task())
-        with contextlib.suppress(asyncio.IncompleteReadError):
-            while await reader.readuntil(b"\r\n\r\n"):
-                writer.write(
-                    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-                )
-                writer.write(b"%x\r\n%s\r\n" % (len(LAST[0]), LAST[0]))
-                await asyncio.sleep(late)
-                writer.write(b"0\r\n\r\n")
-        writer.close()
-        await writer.wait_closed()
+        nonlocal connections
+        connections += 1
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(
+                b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+            )
+            writer.write(b"%x\r\n%s\r\n" % (len(LAST[0]), LAST[0]))
+            await asyncio.sleep(late)
+            writer.write(b"0\r\n\r\n")
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     sessions = ProxySessionManager()
-    async with server:
+    async with serving(serve) as url:
         session = await sessions.get_session(url, "ann")
         for _ in range(4):
             async with session.stream("POST", url) as answer:
                 await anext(answer.aiter_bytes())
             await limited_body.await_ends()
         await sessions.aclose()
-        assert len(serving) == 1
-        await asyncio.gather(*(task for task in serving if task))
+    assert connections == 1

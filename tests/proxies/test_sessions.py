@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from proxies import sessions as sessions_module
 from proxies.sessions import STALLED, LiteLLMSessionManager, ProxySessionManager, _environment_proxy
+from tests.proxies.raw_server import serving
 from tests.upstream import Upstream
 
 MANAGERS = [ProxySessionManager, LiteLLMSessionManager]
@@ -175,28 +175,23 @@ async def test_closing_while_others_ask() -> None:
 
 async def test_a_connection_that_is_about_to_be_closed_is_not_taken_up() -> None:
     """After a 500 that LiteLLM didn't make itself the next request has another connection; otherwise it hasn't."""
-    serving: list[asyncio.Task[Any] | None] = []
+    connections = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serving.append(asyncio.current_task())
-        mark = "" if len(serving) == 1 else "x-litellm-call-id: 1\r\n"
-        with contextlib.suppress(asyncio.IncompleteReadError):
-            while await reader.readuntil(b"\r\n\r\n"):
-                writer.write(f"HTTP/1.1 500 No\r\n{mark}content-length: 2\r\n\r\n{{}}".encode())
-                if not mark:
-                    await reader.readuntil(b"\r\n\r\n")  # whatever comes now is never answered
-                    break
-        writer.close()
-        await writer.wait_closed()
+        nonlocal connections
+        connections += 1
+        mark = "" if connections == 1 else "x-litellm-call-id: 1\r\n"
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(f"HTTP/1.1 500 No\r\n{mark}content-length: 2\r\n\r\n{{}}".encode())
+            if not mark:
+                await reader.readuntil(b"\r\n\r\n")  # whatever comes now is never answered
+                break
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     sessions = ProxySessionManager()
-    async with server:
+    async with serving(serve) as url:
         session = await sessions.get_session(url, "ann")
         for _ in range(4):
             answer = await session.get(url)
             assert (answer.status_code, answer.text) == (500, "{}")
         await sessions.aclose()
-        assert len(serving) == 2
-        await asyncio.gather(*(task for task in serving if task))
+    assert connections == 2
