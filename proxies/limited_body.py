@@ -63,8 +63,9 @@ class LimitedBody(httpx.AsyncByteStream):
                 self._end_is_near = self._end_is_near or (self._events and bool(_LAST_EVENT.search(piece)))
                 yield piece
         self._end_is_near = False
-        if self._ending is not None:
-            self._ending.cancel()  # it was waiting for this
+        if self._ending is not None:  # it was waiting for this, or hasn't begun
+            self._ending.cancel()
+            await self._body.aclose()
 
     async def aclose(self) -> None:
         if self._ending is not None:

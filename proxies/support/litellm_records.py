@@ -6,13 +6,12 @@ this process. No configuration of ours names a callback, but a program around th
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 from typing import Any
 
-_RECORD = "_async_success_handler_body"
-_SPARED = "spares_records"
+from proxies.support.changed_once import change, loaded
+
 _OF_ALL = ("callbacks", "success_callback", "_async_success_callback")
 _OF_ONE = ("dynamic_success_callbacks", "dynamic_async_success_callbacks")
 _PRINTS = "LITELLM_PRINT_STANDARD_LOGGING_PAYLOAD"
@@ -20,19 +19,18 @@ _PRINTS = "LITELLM_PRINT_STANDARD_LOGGING_PAYLOAD"
 
 def record_for_listeners_alone() -> None:
     """Change the LiteLLM of this process, once; it has to have been imported. One without that function stays."""
-    calls = getattr(sys.modules.get("litellm.litellm_core_utils.litellm_logging"), "Logging", None)
-    original = getattr(calls, _RECORD, None)
-    if original is not None and not hasattr(original, _SPARED):
-        setattr(calls, _RECORD, _spared(original))
+    change(
+        loaded("litellm.litellm_core_utils.litellm_logging", "Logging"),
+        "_async_success_handler_body",
+        _spared,
+    )
 
 
 def _spared(original: Any) -> Any:
-    @functools.wraps(original)
     async def record(self: Any, *args: Any, **options: Any) -> None:
         if _has_listeners(self):
             await original(self, *args, **options)
 
-    setattr(record, _SPARED, True)
     return record
 
 

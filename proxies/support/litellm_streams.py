@@ -8,13 +8,13 @@ are the events of a message of Claude's, of which LiteLLM keeps the bytes.
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
+
+from proxies.support.changed_once import change, loaded
 
 MOST = 512
 """Chunks that are kept as they came before pieces of the same text are joined."""
@@ -25,8 +25,6 @@ _LAST = 2
 LARGE = 64 * 1024
 """Bytes of a message's events from which on they are joined."""
 
-_KEEPS_LITTLE = "keeps_little"
-_SERVED = "served_stream_output_texts"
 _TEXTS = frozenset({"content", "reasoning_content"})
 _DELTAS = {"text": "text_delta", "thinking": "thinking_delta", "partial_json": "input_json_delta"}
 _TEXT = rb'[^"\\]*(?:\\.[^"\\]*)*'
@@ -48,56 +46,42 @@ class Kept(list[Any]):
 
 def keep_little() -> None:
     """Change the streams of the LiteLLM of this process, once; it has to have been imported."""
-    stream = _loaded("litellm.litellm_core_utils.streaming_handler", "CustomStreamWrapper")
-    if stream is not None and not hasattr(stream.__init__, _KEEPS_LITTLE):
-        stream.__init__ = _keeping(stream.__init__)
-    events = _loaded("litellm.proxy.pass_through_endpoints.streaming_handler", "PassThroughStreamingHandler")
+    change(
+        loaded("litellm.litellm_core_utils.streaming_handler", "CustomStreamWrapper"), "__init__", _keeping
+    )
+    events = loaded("litellm.proxy.pass_through_endpoints.streaming_handler", "PassThroughStreamingHandler")
     for name in ("route_streaming_logging_to_handler", "schedule_stream_failure_logging"):
-        original = getattr(events, name, None)
-        if original is not None and not hasattr(original, _KEEPS_LITTLE):
-            setattr(events, name, staticmethod(_joining(original)))
-    served = _loaded("litellm.proxy.utils", _SERVED)
-    if served is not None and not hasattr(served, _KEEPS_LITTLE):
-        setattr(sys.modules["litellm.proxy.utils"], _SERVED, _joining_first(served))
-
-
-def _loaded(module: str, name: str) -> Any:
-    return getattr(sys.modules.get(module), name, None)
+        change(events, name, _joining, staticmethod)
+    change(loaded("litellm.proxy.utils"), "served_stream_output_texts", _joining_first)
 
 
 def _keeping(original: Any) -> Any:
-    @functools.wraps(original)
     def __init__(self: Any, *args: Any, **options: Any) -> None:
         original(self, *args, **options)
         if type(getattr(self, "chunks", None)) is list:
             self.chunks = Kept(self.chunks)
 
-    setattr(__init__, _KEEPS_LITTLE, True)
     return __init__
 
 
 def _joining(original: Any) -> Any:
-    @functools.wraps(original)
     async def log(*args: Any, **options: Any) -> Any:
         came = options.get("raw_bytes") or ()
         if sum(map(len, came)) > LARGE:
             options["raw_bytes"] = await asyncio.to_thread(joined_events, came)
         return await original(*args, **options)
 
-    setattr(log, _KEEPS_LITTLE, True)
     return log
 
 
 def _joining_first(original: Any) -> Any:
     """Have the events joined first that it looks at, on the event loop, once a client was sent them all."""
 
-    @functools.wraps(original)
     def texts(chunks: Any) -> Any:
         if all(isinstance(chunk, bytes) for chunk in chunks) and sum(map(len, chunks)) > LARGE:
             chunks = joined_events(chunks)
         return original(chunks)
 
-    setattr(texts, _KEEPS_LITTLE, True)
     return texts
 
 

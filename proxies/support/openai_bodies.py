@@ -6,10 +6,10 @@ given as `extra_body` it doesn't look at.
 
 from __future__ import annotations
 
-import functools
+from functools import partial
 from typing import Any
 
-_AS_GIVEN = "sends_as_given"
+from proxies.support.changed_once import change
 
 
 def send_as_given() -> None:
@@ -17,16 +17,11 @@ def send_as_given() -> None:
     from openai.resources import AsyncEmbeddings
     from openai.resources.chat import AsyncCompletions
 
-    _pass_by(AsyncCompletions, ("messages", "tools", "functions"))
-    _pass_by(AsyncEmbeddings, ("input",))
+    change(AsyncCompletions, "create", partial(_passing_by, names=("messages", "tools", "functions")))
+    change(AsyncEmbeddings, "create", partial(_passing_by, names=("input",)))
 
 
-def _pass_by(resource: Any, names: tuple[str, ...]) -> None:
-    original = resource.create
-    if hasattr(original, _AS_GIVEN):
-        return
-
-    @functools.wraps(original)
+def _passing_by(original: Any, names: tuple[str, ...]) -> Any:
     async def create(self: Any, **params: Any) -> Any:
         lists = {name: params[name] for name in names if isinstance(params.get(name), list)}
         if lists:
@@ -34,5 +29,4 @@ def _pass_by(resource: Any, names: tuple[str, ...]) -> None:
             params["extra_body"] = {**lists, **(params.get("extra_body") or {})}
         return await original(self, **params)
 
-    setattr(create, _AS_GIVEN, True)
-    resource.create = create
+    return create

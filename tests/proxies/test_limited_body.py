@@ -111,6 +111,26 @@ async def test_a_reader_that_goes_on_is_let() -> None:
     assert body.read_to_its_end
 
 
+async def test_a_body_that_ends_in_the_moment_of_closing_is_closed() -> None:
+    """Its reader has all of it before the end could be awaited."""
+    go = asyncio.Event()
+
+    class Waiting(Body):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield LAST[0]
+            await go.wait()
+
+    body = Waiting()
+    async with streamed(body) as answer:
+        taken: list[Any] = []
+        reading = asyncio.create_task(read(answer.stream, taken))
+        await until(lambda: bool(taken))
+        go.set()
+        await answer.stream.aclose()  # type: ignore[union-attr]
+        await reading
+        assert body.closed
+
+
 @pytest.mark.parametrize("late", [0, 0.01])
 async def test_a_connection_serves_many_streams(late: float) -> None:
     """It is there for the next call, whether what ends a stream comes with its last event or behind it."""

@@ -213,13 +213,11 @@ async def test_a_later_request_gets_the_envelope_of_its_own_route(broken: str, l
     """It comes in one piece with the end of the request before it, whose route has the other envelope."""
     async with served() as port, Peer.at(port) as peer:
         first = "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n"
+        rest = f"full{POST}{broken}"
+        await peer.send(first if late else first + rest)
+        status, _, refused = await peer.answer()
         if late:
-            await peer.send(first)
-            status, _, refused = await peer.answer()
-            await peer.send(f"full{POST}{broken}")
-        else:
-            await peer.send(f"{first}full{POST}{broken}")
-            status, _, refused = await peer.answer()
+            await peer.send(rest)
         assert (status, refused["error"]["code"]) == (401, "invalid_api_key")
         status, _, body = await peer.answer()
         assert (status, body.get("type")) == (400 if broken.endswith("\n") else 431, "error")

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 openai = pytest.importorskip("openai")
+from proxies.support.changed_once import CHANGED  # noqa: E402
 from proxies.support.openai_bodies import send_as_given  # noqa: E402
 
 
@@ -35,7 +36,7 @@ def unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     """The package's own functions, put back at the end of the test."""
     for resource in (openai.resources.chat.AsyncCompletions, openai.resources.AsyncEmbeddings):
         original = getattr(resource.create, "__wrapped__", resource.create)
-        if hasattr(resource.create, "sends_as_given"):
+        if hasattr(resource.create, CHANGED):
             monkeypatch.setattr(resource, "create", original)
         else:
             monkeypatch.setattr(resource, "create", resource.create)
